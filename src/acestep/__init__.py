@@ -1,0 +1,71 @@
+"""Teach the ACE-Step 1.5 music model a style of your own, from a folder of songs.
+
+Six verbs, each ``verb(config) -> Iterator[Event]``, each writing one artefact::
+
+    scan        songs/        → dataset.json
+    label       dataset.json  → dataset.json with what was missing (edit changes it by hand)
+    preprocess  dataset.json  → tensors/
+    train       tensors/      → runs/<name>/
+    export      runs/<name>/  → an adapter
+    generate    prompt        → song.flac
+
+and :class:`AceStepPipeline`, the object to hold when generating from Python. Names are imported on
+first use, so ``import acestep`` does not load torch.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+_HOMES = {
+    "scan": "acestep.scan",
+    "label": "acestep.label",
+    "edit": "acestep.label",
+    "preprocess": "acestep.preprocess",
+    "train": "acestep.train",
+    "export": "acestep.export",
+    "generate": "acestep.generate",
+    "AceStepPipeline": "acestep.pipeline",
+    "Song": "acestep.data.song",
+    "Dataset": "acestep.data.song",
+    "load_dataset": "acestep.data.song",
+    "save_dataset": "acestep.data.song",
+} | {
+    name: "acestep.config"
+    for name in (
+        "ScanConfig", "LabelConfig", "EditConfig", "PreprocessConfig", "TrainConfig",
+        "ExportConfig", "GenerateConfig",
+    )
+} | {
+    name: "acestep.errors"
+    for name in (
+        "AceStepError", "ConfigError", "AudioError", "LabelError", "DatasetError", "TensorError",
+        "ModelError", "AdapterError", "RunError", "AceStepWarning",
+    )
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'acestep' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    setattr(sys.modules[__name__], name, value)
+    return value
+
+
+class _Package(ModuleType):
+    """A verb and its module share a name; ``acestep.scan`` is always the verb.
+
+    Importing ``acestep.scan`` makes Python bind the module onto the package; this puts the
+    function of the same name there instead.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and _HOMES.get(name) == value.__name__:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,1 @@
+"""Songs, their labels and their tensors: everything that is read from and written to disk."""

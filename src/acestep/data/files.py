@@ -1,0 +1,94 @@
+"""Writing that cannot lose what was there: temporary file, fsync, rename."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def atomic(path: Path, *, backup: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is synced and renamed onto it.
+
+    The temporary file keeps ``path``'s suffix, since audio writers choose the format by it. With
+    ``backup`` the version that stood there before is kept as ``<name>.bak``. On any error the
+    temporary file is removed and ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~_umask())
+        sync_file(temporary)
+        if backup and path.exists():
+            shutil.copy2(path, path.with_name(path.name + ".bak"))
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, *, backup: bool = False) -> None:
+    """Write UTF-8 text atomically."""
+    with atomic(path, backup=backup) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any, *, backup: bool = False) -> None:
+    """Write readable JSON atomically (two spaces, Unicode as it is)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n", backup=backup)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path``; on success its files are synced and it is renamed.
+
+    ``path`` must not exist: a finished folder is never replaced. Half-written folders start with
+    ``.tmp-`` and are left behind only by a killed process.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".tmp-"))
+    try:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_umask())
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                sync_file(file)
+        sync_folder(temporary)
+        os.rename(temporary, path)
+        sync_folder(path.parent)
+    finally:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+
+
+def sync_file(path: Path) -> None:
+    """Push a file's contents to the disk."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(path: Path) -> None:
+    """Push a folder's entries to the disk (a no-op where folders cannot be opened)."""
+    if os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""The pieces of the training loop: draws, optimizer, checkpoints, evaluation, the run folder."""

@@ -1,0 +1,1 @@
+"""The studio in a browser; a page starts a verb in its own process and reads its events."""

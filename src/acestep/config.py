@@ -97,7 +97,7 @@ class PreprocessConfig(Config):
     tile_seconds: float = knob(30.0, "Audio encoded at a time, seconds; less takes less memory.", ge=5, le=600)
     chunk_mask: float = knob(1.0, "Value of the chunk mask in the context (newer originals send 2.0).")
     seed: int = knob(42, "Seed of the sampled latents.", ge=0)
-    offload: bool = knob(True, "Keep one part of the model in memory at a time.")
+    offload: bool = knob(False, "Text and condition encoder take turns on the device (the VAE is always alone).")
 
 
 class TrainConfig(Config):
@@ -136,7 +136,7 @@ class TrainConfig(Config):
     condition_dropout: float | None = knob(
         None, "Share of samples that train without text (default: 0.15 for base and sft, 0 for turbo).", ge=0, le=1
     )
-    optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob("adamw", "Optimizer; prodigy wants a learning rate of 1.")
+    optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob("adamw", "Optimizer; with prodigy the learning rate is 1 unless given.")
     weight_decay: float = knob(0.01, "Pull of the adapter's weights toward zero.", ge=0)
     schedule: Literal["constant", "cosine", "linear"] = knob("cosine", "Learning rate after the warm-up.")
     warmup_steps: int | None = knob(None, "Steps of rising learning rate (default: a tenth, at most 100).", ge=0)
@@ -154,15 +154,17 @@ class TrainConfig(Config):
     resume: bool = knob(False, "Go on from the newest complete checkpoint in the run folder.")
     accept_foreign: bool = knob(False, "Also train on tensors of the original program (padded, other text).")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _alpha_follows_rank(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("alpha") is None and values.get("rank") is not None:
-            try:
-                return {**values, "alpha": 2 * float(values["rank"])}
-            except (TypeError, ValueError):
-                return values  # the rank's own check reports it
-        return values
+    @model_validator(mode="after")
+    def _follow(self) -> "TrainConfig":
+        """Two defaults follow another knob: alpha the rank, the learning rate prodigy.
+
+        They stay out of ``model_fields_set``, so that resuming knows them as not given.
+        """
+        if "alpha" not in self.model_fields_set:
+            self.__dict__["alpha"] = 2.0 * self.rank
+        if "learning_rate" not in self.model_fields_set and self.optimizer == "prodigy":
+            self.__dict__["learning_rate"] = 1.0
+        return self
 
 
 class ExportConfig(Config):

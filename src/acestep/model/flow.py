@@ -58,15 +58,16 @@ def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
     return t * noise + (1 - t) * data
 
 
-def sample_losses(
+def frame_losses(
     transformer: nn.Module, data: Tensor, noise: Tensor, time: Tensor, condition: Tensor, context: Tensor
 ) -> Tensor:
-    """Mean squared error of the predicted velocity, one value a sample.
+    """Squared error of the predicted velocity, averaged over channels: one value a frame.
 
     ``data`` and ``noise`` are ``[B, T, C]`` float32, ``time`` is ``[B]``, ``condition`` is
     ``[B, L, H]`` and ``context`` is ``[B, T, 2C]`` in the model's dtype. Times are rounded to the
     model's dtype first, since that is what it sees when it generates (in bfloat16 only 123 values
-    above 0.5 exist). Returns ``[B]`` float32 (golden case ``training_forward.per_sample_loss``).
+    above 0.5 exist). Returns ``[B, T]`` float32; its mean over frames is the training loss of each
+    sample (golden cases ``training_forward.per_sample_loss``, ``training_lora.losses``).
     """
     time = time.to(context.dtype)
     mixed = interpolate(data, noise, time.float()).to(context.dtype)
@@ -78,4 +79,4 @@ def sample_losses(
         context_latents=context,
         return_dict=False,
     )[0]
-    return (velocity.float() - (noise - data)).square().mean(dim=(1, 2))
+    return (velocity.float() - (noise - data)).square().mean(dim=2)

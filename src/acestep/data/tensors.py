@@ -1,0 +1,169 @@
+"""Tensor files: what preprocess writes and training reads.
+
+A folder holds one ``sample_<id>.pt`` a song (or a segment of one) and ``manifest.json``. A sample is
+a plain dictionary that ``torch.load(weights_only=True)`` reads::
+
+    format                  1
+    target_latents          [T, C] float32, the encoded audio at 25 frames a second
+    encoder_hidden_states   [L, H], text, lyrics and timbre as the transformer's cross-attention sees them
+    context_latents         [T, 2C], source latents (silence) and chunk mask
+    metadata                the labels, the exact texts, where the audio lies, which part of it
+    fingerprints            {"audio": …, "text": …}: what the tensors were made from
+
+A sample whose audio pass is done and whose text pass is not lacks the middle two. The manifest is
+written last: it names the base model and every complete sample.
+"""
+
+import json
+import pickle
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from acestep.data.files import atomic, write_json
+from acestep.errors import TensorError
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+TENSORS = ("target_latents", "encoder_hidden_states", "context_latents")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training sample: ``latents`` [T, C], ``condition`` [L, H], ``context`` [T, 2C]."""
+
+    name: str
+    song: str
+    latents: Tensor
+    condition: Tensor
+    context: Tensor
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What lies in a tensor folder and which model made it."""
+
+    model: dict[str, str] = field(default_factory=dict)
+    dataset: dict[str, Any] = field(default_factory=dict)
+    samples: list[dict[str, Any]] = field(default_factory=list)
+    fingerprint: str = ""
+    foreign: bool = False
+
+
+def save_record(path: Path, record: dict[str, Any]) -> None:
+    """Write a sample dictionary atomically."""
+    with atomic(path) as temporary:
+        torch.save({"format": FORMAT, **record}, temporary)
+
+
+def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
+    """Read a sample dictionary; nothing in it is executed.
+
+    ``mapped`` leaves the tensors on disk until they are used. Raises ``TensorError`` if the file is
+    missing, damaged, holds anything but plain tensors and values, or was written by a newer version.
+    """
+    try:
+        record = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except FileNotFoundError as error:
+        raise TensorError(f"{path} is missing", hint="run acestep preprocess again") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise TensorError(
+            f"{path} is not a tensor file that can be read safely: {str(error).splitlines()[0]}",
+            hint="delete it and run acestep preprocess again",
+        ) from error
+    if not isinstance(record, dict) or not isinstance(record.get("target_latents"), Tensor):
+        raise TensorError(f"{path} holds no target_latents", hint="run acestep preprocess again")
+    if "format" in record and record["format"] != FORMAT:
+        raise TensorError(
+            f"{path} has format {record['format']!r}; this version reads {FORMAT}",
+            hint="update acestep-studio, or run acestep preprocess again",
+        )
+    return record
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json`` atomically."""
+    values = {key: value for key, value in asdict(manifest).items() if key != "foreign"}
+    write_json(folder / MANIFEST, {"format": FORMAT, **values})
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a folder's manifest; one of the original program gives ``foreign=True``.
+
+    Raises ``TensorError`` if the folder or its manifest is missing, malformed or newer than us.
+    """
+    if not folder.is_dir():
+        raise TensorError(f"{folder} is not a folder of tensors", hint="acestep preprocess dataset.json -o " + str(folder))
+    path = folder / MANIFEST
+    if not path.exists():
+        files = sorted(folder.glob("*.pt"))
+        if not files or any(file.name.startswith("sample_") for file in files):
+            raise TensorError(
+                f"{folder} has no {MANIFEST}: preprocessing has not finished there",
+                hint="run acestep preprocess again; it goes on where it was",
+            )
+        return Manifest(samples=[{"file": file.name} for file in files], foreign=True)
+    values = _read_json(path)
+    if "format" not in values:
+        return Manifest(samples=_foreign_samples(folder, values, path), foreign=True)
+    if values["format"] != FORMAT:
+        raise TensorError(f"{path} has format {values['format']!r}; this version reads {FORMAT}",
+                          hint="update acestep-studio, or run acestep preprocess again")
+    try:
+        return Manifest(**{key: values[key] for key in ("model", "dataset", "samples", "fingerprint")})
+    except KeyError as error:
+        raise TensorError(f"{path} lacks {error}", hint="run acestep preprocess again") from error
+
+
+def load_samples(folder: Path, manifest: Manifest) -> list[Sample]:
+    """Load every sample the manifest names, in its order. Raises ``TensorError``."""
+    if not manifest.samples:
+        raise TensorError(f"{folder / MANIFEST} names no samples", hint="run acestep preprocess again")
+    return [_load_sample(folder, entry) for entry in manifest.samples]
+
+
+def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
+    path = folder / entry["file"]
+    if path.parent != folder:
+        raise TensorError(f"{folder / MANIFEST} names a file outside its folder: {entry['file']!r}")
+    record = load_record(path)
+    missing = [key for key in TENSORS if not isinstance(record.get(key), Tensor)]
+    if missing:
+        raise TensorError(f"{path} lacks {', '.join(missing)}", hint="run acestep preprocess again")
+    latents, condition, context = (record[key] for key in TENSORS)
+    fits = latents.ndim == condition.ndim == context.ndim == 2
+    if not fits or context.shape != (latents.shape[0], 2 * latents.shape[1]):
+        shapes = [tuple(record[key].shape) for key in TENSORS]
+        raise TensorError(f"{path}: shapes {shapes} do not belong together", hint="run acestep preprocess again")
+    if not all(bool(torch.isfinite(record[key]).all()) for key in TENSORS):
+        raise TensorError(f"{path} holds NaN or Inf", hint="delete it and run acestep preprocess again")
+    metadata = record.get("metadata") or {}
+    song = str(metadata.get("song") or metadata.get("audio_path") or path.stem)
+    return Sample(path.stem, song, latents.float(), condition, context, metadata)
+
+
+def _foreign_samples(folder: Path, values: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    """The original's manifest holds paths relative to wherever it ran; the files lie beside it."""
+    named = values.get("samples")
+    if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
+        raise TensorError(f"{path} is not a manifest", hint="run acestep preprocess again")
+    files = [Path(item.replace("\\", "/")).name for item in named]
+    lost = [file for file in files if not (folder / file).is_file()]
+    if lost:
+        raise TensorError(f"{path} names files that are not in {folder}: {', '.join(lost[:5])}")
+    return [{"file": file} for file in files]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise TensorError(f"{path} cannot be read: {error}", hint="run acestep preprocess again") from error
+    if not isinstance(values, dict):
+        raise TensorError(f"{path} is not a manifest", hint="run acestep preprocess again")
+    return values

@@ -1,0 +1,59 @@
+"""One process or many: who am I, wait for the others, add up tensors.
+
+``accelerate launch -m acestep train …`` starts several processes on one or many machines; each
+asks here for its place. Started alone, everything below is a no-op.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process's place: ``rank`` of ``world``, and the device it was given."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes files and speaks to the user."""
+        return self.rank == 0
+
+    def wait(self) -> None:
+        """Return when all processes have come here."""
+        if self.world > 1:
+            PartialState().wait_for_everyone()
+
+    def add_up(self, tensors: list[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes, in one message."""
+        if self.world == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        torch.distributed.all_reduce(flat)
+        start = 0
+        for tensor in tensors:
+            tensor.copy_(flat[start : start + tensor.numel()].view_as(tensor))
+            start += tensor.numel()
+
+    def collect(self, items: list[Any]) -> list[Any]:
+        """The items of all processes, in the order of their ranks."""
+        return gather_object(items) if self.world > 1 else items
+
+
+def join(device: torch.device) -> Processes:
+    """Take this process's place among those that were launched together with it.
+
+    ``device`` is what one process alone would use; among several, each gets its own of that kind.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes(0, 1, device)
+    state = PartialState(cpu=device.type == "cpu")
+    return Processes(state.process_index, state.num_processes, state.device)

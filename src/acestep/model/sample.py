@@ -1,0 +1,183 @@
+"""From noise to latents: Euler steps along the learned velocity, guided for base and sft models.
+
+Everything here is a pure function of its arguments. Latents are ``[B, T, C]``; the running latents
+stay in float32 whatever the model's precision, and times are rounded to the model's precision
+first, so that the model sees the times it was trained on.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from acestep.model.flow import interpolate
+
+APG_MOMENTUM = -0.75
+APG_LARGEST_NORM = 2.5
+ADG_LARGEST_ANGLE = 3.14 / 6
+ADG_EXTRA_WEIGHT = 1e-3  # as in the original; without it the golden latents move by 6e-4
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What the transformer is told: condition states ``[B, L, H]`` and context ``[B, T, 2C]``."""
+
+    states: Tensor
+    context: Tensor
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How far to go beyond the conditional prediction, and when.
+
+    ``null`` ``[1, 1, H]`` is the learned condition "nothing said". Guidance acts at the times ``t``
+    with ``interval[0] ≤ t ≤ interval[1]`` and only if ``scale`` is above 1.
+    """
+
+    null: Tensor
+    scale: float = 7.0
+    method: Literal["apg", "adg"] = "apg"
+    interval: tuple[float, float] = (0.0, 1.0)
+
+    def acts_at(self, time: float) -> bool:
+        return self.scale > 1 and self.interval[0] <= time <= self.interval[1]
+
+
+def draw_noise(seed: int, frames: int, channels: int) -> Tensor:
+    """The first latents ``[1, frames, channels]``, float32, the same on every device."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, frames, channels, generator=generator)
+
+
+def rounded_times(times: list[float], dtype: torch.dtype) -> list[float]:
+    """The times as a model of this precision sees them (bfloat16: 0.9545 becomes 0.953125)."""
+    return torch.tensor(times, dtype=dtype).double().tolist()
+
+
+def start_from_source(
+    source: Tensor, noise: Tensor, times: list[float], strength: float
+) -> tuple[Tensor, list[float]]:
+    """Begin with the source under the noise instead of noise alone.
+
+    Takes the scheduled time nearest to ``1 − strength`` and returns the latents at that time and
+    the times from there on (golden case ``generation_turbo.cover_noise_0.4``). A strength of 0
+    returns the noise and all times.
+    """
+    if strength == 0:
+        return noise, times
+    first = min(range(len(times)), key=lambda index: abs(times[index] - (1 - strength)))
+    time = torch.full((noise.shape[0],), times[first])
+    return interpolate(source, noise, time), times[first:]
+
+
+@torch.no_grad()
+def denoise(
+    transformer: nn.Module,
+    latents: Tensor,
+    times: list[float],
+    condition: Condition,
+    *,
+    guidance: Guidance | None = None,
+    later: Condition | None = None,
+    switch_step: int = 0,
+) -> Iterator[Tensor]:
+    """Follow the velocity from ``times[0]`` to 0 and yield the latents after every step.
+
+    ``times`` falls and leaves the final 0 out. From step ``switch_step`` on ``later`` takes the
+    place of ``condition``, if given: that is how the strength of a cover works in the original
+    (golden case ``generation_turbo.cover_strength_0.5``). The last latents yielded are the song;
+    float32, on the condition's device.
+    """
+    dtype, device = condition.context.dtype, condition.context.device
+    times = rounded_times(times, dtype)
+    latents = latents.to(device, torch.float32)
+    momentum: Tensor | None = None
+    for step, (time, following) in enumerate(zip(times, [*times[1:], 0.0], strict=True)):
+        now = later if later is not None and step >= switch_step else condition
+        if guidance is not None and guidance.acts_at(time):
+            wanted, unwanted = _both_velocities(transformer, latents, time, now, guidance.null)
+            if guidance.method == "apg":
+                velocity, momentum = adaptive_projected(wanted, unwanted, guidance.scale, momentum)
+            else:
+                velocity = angle_guided(latents, time, wanted, unwanted, guidance.scale)
+        else:
+            velocity = _velocity(transformer, latents, time, now)
+        latents = latents - (time - following) * velocity
+        yield latents
+
+
+def adaptive_projected(
+    wanted: Tensor, unwanted: Tensor, scale: float, momentum: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Adaptive projected guidance (APG): push away from ``unwanted``, across ``wanted`` only.
+
+    The difference of the two velocities is smoothed over the steps with a negative momentum, cut
+    to a norm of 2.5 over time, and its part along ``wanted`` is removed in double precision, all
+    per channel. Returns the guided velocity and the momentum for the next step (golden cases
+    ``generation_base.apg7_*``).
+    """
+    momentum = wanted - unwanted + (0 if momentum is None else APG_MOMENTUM * momentum)
+    norm = momentum.norm(dim=1, keepdim=True)
+    push = momentum * (APG_LARGEST_NORM / norm).clamp(max=1)
+    push_f64, wanted_f64 = _double(push), _double(wanted)
+    along = normalize(wanted_f64, dim=1)
+    across = push_f64 - (push_f64 * along).sum(dim=1, keepdim=True) * along
+    return wanted + (scale - 1) * across.to(wanted.device, wanted.dtype), momentum
+
+
+def angle_guided(
+    latents: Tensor, time: float, wanted: Tensor, unwanted: Tensor, scale: float
+) -> Tensor:
+    """Angle-domain guidance (ADG): turn the predicted song instead of stretching it.
+
+    Each velocity predicts clean latents, ``x̂ = x − t·v``. Frame by frame the wanted prediction is
+    turned further away from the unwanted one, by ``scale − 1`` times the angle between them and at
+    most by π/6. Returns the velocity that leads there (golden case
+    ``generation_base.adg4_shift3_10_batch1``).
+    """
+    weight = scale - 1 + ADG_EXTRA_WEIGHT
+    start = _double(latents)
+    target = start - time * _double(wanted)
+    other = start - time * _double(unwanted)
+    cosine = torch.cosine_similarity(target, other, dim=-1).clamp(-1, 1).unsqueeze(-1)
+    angle = cosine.acos()
+    turn = (weight * angle).clamp(-ADG_LARGEST_ANGLE, ADG_LARGEST_ANGLE)
+    difference = target - other
+    axis = normalize(other, dim=-1)
+    across = difference - (difference * axis).sum(dim=-1, keepdim=True) * axis
+    gain = torch.where(angle.sin() > 1e-3, turn.sin() / angle.sin(), weight)
+    turned = turn.cos() * target + gain * across
+    return ((start - turned) / time).to(latents.device, latents.dtype)
+
+
+def _velocity(transformer: nn.Module, latents: Tensor, time: float, condition: Condition) -> Tensor:
+    dtype = condition.context.dtype
+    times = torch.full((latents.shape[0],), time, dtype=dtype, device=latents.device)
+    return transformer(
+        hidden_states=latents.to(dtype),
+        timestep=times,
+        timestep_r=times,
+        encoder_hidden_states=condition.states,
+        context_latents=condition.context,
+        return_dict=False,
+    )[0].float()
+
+
+def _both_velocities(
+    transformer: nn.Module, latents: Tensor, time: float, condition: Condition, null: Tensor
+) -> tuple[Tensor, Tensor]:
+    """With and without the condition, in one batch; the context is the same in both halves."""
+    silent = null.to(condition.states).expand_as(condition.states)
+    both = Condition(
+        torch.cat([condition.states, silent]), torch.cat([condition.context, condition.context])
+    )
+    wanted, unwanted = _velocity(transformer, torch.cat([latents, latents]), time, both).chunk(2)
+    return wanted, unwanted
+
+
+def _double(tensor: Tensor) -> Tensor:
+    # Apple's GPUs have no double precision.
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()

@@ -18,32 +18,49 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-_HOMES = {
-    "scan": "acestep.scan",
-    "label": "acestep.label",
-    "edit": "acestep.label",
-    "preprocess": "acestep.preprocess",
-    "train": "acestep.train",
-    "export": "acestep.export",
-    "generate": "acestep.generate",
-    "AceStepPipeline": "acestep.pipeline",
-    "Song": "acestep.data.song",
-    "Dataset": "acestep.data.song",
-    "load_dataset": "acestep.data.song",
-    "save_dataset": "acestep.data.song",
-} | {
-    name: "acestep.config"
-    for name in (
-        "ScanConfig", "LabelConfig", "EditConfig", "PreprocessConfig", "TrainConfig",
-        "ExportConfig", "GenerateConfig",
-    )
-} | {
-    name: "acestep.errors"
-    for name in (
-        "AceStepError", "ConfigError", "AudioError", "LabelError", "DatasetError", "TensorError",
-        "ModelError", "AdapterError", "RunError", "AceStepWarning",
-    )
-}
+_HOMES = (
+    {
+        "scan": "acestep.scan",
+        "label": "acestep.label",
+        "edit": "acestep.label",
+        "preprocess": "acestep.preprocess",
+        "train": "acestep.train",
+        "export": "acestep.export",
+        "generate": "acestep.generate",
+        "AceStepPipeline": "acestep.pipeline",
+        "Song": "acestep.data.song",
+        "Dataset": "acestep.data.song",
+        "load_dataset": "acestep.data.song",
+        "save_dataset": "acestep.data.song",
+    }
+    | {
+        name: "acestep.config"
+        for name in (
+            "ScanConfig",
+            "LabelConfig",
+            "EditConfig",
+            "PreprocessConfig",
+            "TrainConfig",
+            "ExportConfig",
+            "GenerateConfig",
+        )
+    }
+    | {
+        name: "acestep.errors"
+        for name in (
+            "AceStepError",
+            "ConfigError",
+            "AudioError",
+            "LabelError",
+            "DatasetError",
+            "TensorError",
+            "ModelError",
+            "AdapterError",
+            "RunError",
+            "AceStepWarning",
+        )
+    }
+)
 __all__ = sorted(_HOMES)
 
 

@@ -18,7 +18,9 @@ Task = Literal["text2music", "cover", "repaint", "extract", "lego", "complete"]
 AdapterFormat = Literal["peft", "diffusers", "comfyui", "upstream", "merged"]
 
 
-def knob(default: Any, help: str, *, recommended: tuple[float, float] | None = None, **limits: Any) -> Any:
+def knob(
+    default: Any, help: str, *, recommended: tuple[float, float] | None = None, **limits: Any
+) -> Any:
     """A config field: default, one sentence, hard limits, and the guide's range if it has one."""
     extra = {"recommended": list(recommended)} if recommended else None
     return Field(default, description=help, json_schema_extra=extra, **limits)
@@ -39,11 +41,16 @@ class ScanConfig(Config):
     """Find songs and their sidecars in a folder and write a dataset file."""
 
     songs: CliPositionalArg[Path] = knob(..., "Folder with songs (searched with its sub-folders).")
-    output: Path = output(Path("dataset.json"), "Dataset file to write; labels already in it are kept.")
+    output: Path = output(
+        Path("dataset.json"), "Dataset file to write; labels already in it are kept."
+    )
     name: str | None = knob(None, "Dataset name (default: the folder's name).")
-    tag: str | None = knob(None, "Activation tag: short, lower case, no ordinary word (myjazz, xmas24).")
+    tag: str | None = knob(
+        None, "Activation tag: short, lower case, no ordinary word (myjazz, xmas24)."
+    )
     tag_position: TagPosition | None = knob(
-        None, "Where the tag goes: before the caption, behind it, or instead of it (default: prepend)."
+        None,
+        "Where the tag goes: before the caption, behind it, or instead of it (default: prepend).",
     )
     all_instrumental: bool = knob(False, "Songs without lyrics are instrumental.")
 
@@ -52,7 +59,9 @@ class LabelConfig(Config):
     """Fill in what is missing from sidecar files and embedded tags, or show a song's exact text."""
 
     dataset: CliPositionalArg[Path] = knob(..., "Dataset file.")
-    show: str | None = knob(None, "Print exactly what the encoder sees for this song (number, id or file name).")
+    show: str | None = knob(
+        None, "Print exactly what the encoder sees for this song (number, id or file name)."
+    )
     model: str | None = knob(None, "Base model whose tokenizer --show uses (default: mini).")
     skip_metas: bool = knob(False, "Leave tempo, key and time signature alone (N/A).")
     only_unlabelled: bool = knob(False, "Only songs that have no caption yet.")
@@ -78,7 +87,8 @@ class EditConfig(Config):
     tag_position: TagPosition | None = knob(None, "Where the tag goes.")
     save_as: Path | None = knob(None, "Write to this file instead.")
     format: Literal["guide", "original", "list"] | None = knob(
-        None, "Layout of the saved file: the guide's, or one of the original program's (default: as it was)."
+        None,
+        "Layout of the saved file: the guide's or one of the original's (default: as it was).",
     )
 
 
@@ -94,10 +104,16 @@ class PreprocessConfig(Config):
     segment_seconds: float | None = knob(
         None, "Cut songs into segments of this length, each with its own duration.", gt=0
     )
-    tile_seconds: float = knob(30.0, "Audio encoded at a time, seconds; less takes less memory.", ge=5, le=600)
-    chunk_mask: float = knob(1.0, "Value of the chunk mask in the context (newer originals send 2.0).")
+    tile_seconds: float = knob(
+        30.0, "Audio encoded at a time, seconds; less takes less memory.", ge=5, le=600
+    )
+    chunk_mask: float = knob(
+        1.0, "Value of the chunk mask in the context (newer originals send 2.0)."
+    )
     seed: int = knob(42, "Seed of the sampled latents.", ge=0)
-    offload: bool = knob(False, "Text and condition encoder take turns on the device (the VAE is always alone).")
+    offload: bool = knob(
+        False, "Text and condition encoder take turns on the device (the VAE is always alone)."
+    )
 
 
 class TrainConfig(Config):
@@ -107,52 +123,83 @@ class TrainConfig(Config):
     output: Path = output(Path("runs/adapter"), "Run folder: config, events, checkpoints.")
     model: str | None = knob(None, "Base model (default: the one the tensors were made with).")
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
-    precision: Precision = knob("auto", "Precision of the frozen base; the adapter is always float32.")
+    precision: Precision = knob(
+        "auto", "Precision of the frozen base; the adapter is always float32."
+    )
 
     adapter: Literal["lora", "dora", "rslora"] = knob("lora", "Kind of adapter.")
-    rank: int = knob(64, "Capacity: 32 subtle, 64 balanced, 128 complex.", ge=1, recommended=(8, 256))
+    rank: int = knob(
+        64, "Capacity: 32 subtle, 64 balanced, 128 complex.", ge=1, recommended=(8, 256)
+    )
     alpha: float = knob(128.0, "Scaling is alpha / rank; not given, it is 2 × rank.", gt=0)
     dropout: float = knob(0.1, "Against overfitting.", ge=0, lt=1, recommended=(0.0, 0.5))
     targets: str = knob(
-        "attention", "What is adapted: attention, attention+mlp, self, cross, or a regular expression of module names."
+        "attention",
+        "What is adapted: attention, attention+mlp, self, cross, or a pattern of module names.",
     )
 
-    learning_rate: float = knob(1e-4, "Step size; too high is unstable.", gt=0, recommended=(1e-5, 1e-3))
-    epochs: int = knob(500, "Passes over the songs; 500 fits 8 songs.", ge=1, recommended=(100, 2000))
+    learning_rate: float = knob(
+        1e-4, "Step size; too high is unstable.", gt=0, recommended=(1e-5, 1e-3)
+    )
+    epochs: int = knob(
+        500, "Passes over the songs; 500 fits 8 songs.", ge=1, recommended=(100, 2000)
+    )
     batch_size: int = knob(1, "Songs per micro-step.", ge=1, recommended=(1, 4))
     gradient_accumulation: int = knob(
-        1, "Micro-steps per optimizer step; effective batch = batch × accumulation × processes.",
-        ge=1, recommended=(1, 8),
+        1,
+        "Micro-steps per optimizer step; effective batch = batch × accumulation × processes.",
+        ge=1,
+        recommended=(1, 8),
     )
     save_every: int = knob(200, "Epochs between checkpoints.", ge=1, recommended=(50, 500))
     shift: float | None = knob(
-        None, "Timestep shift (default: 3.0 for turbo, 1.0 for base and sft).", gt=0, recommended=(1.0, 5.0)
+        None,
+        "Timestep shift (default: 3.0 for turbo, 1.0 for base and sft).",
+        gt=0,
+        recommended=(1.0, 5.0),
     )
     seed: int = knob(42, "Same seed, same adapter.", ge=0)
 
     timesteps: Literal["auto", "turbo", "continuous"] = knob(
-        "auto", "turbo: the eight discrete steps; continuous: the larger of two logit-normals; auto: by the model."
+        "auto",
+        "turbo: eight discrete steps; continuous: larger of two logit-normals; auto: by model.",
     )
     condition_dropout: float | None = knob(
-        None, "Share of samples that train without text (default: 0.15 for base and sft, 0 for turbo).", ge=0, le=1
+        None,
+        "Share of samples that train without text (default: 0.15 for base and sft, 0 for turbo).",
+        ge=0,
+        le=1,
     )
-    optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob("adamw", "Optimizer; with prodigy the learning rate is 1 unless given.")
+    optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob(
+        "adamw", "Optimizer; with prodigy the learning rate is 1 unless given."
+    )
     weight_decay: float = knob(0.01, "Pull of the adapter's weights toward zero.", ge=0)
-    schedule: Literal["constant", "cosine", "linear"] = knob("cosine", "Learning rate after the warm-up.")
-    warmup_steps: int | None = knob(None, "Steps of rising learning rate (default: a tenth, at most 100).", ge=0)
+    schedule: Literal["constant", "cosine", "linear"] = knob(
+        "cosine", "Learning rate after the warm-up."
+    )
+    warmup_steps: int | None = knob(
+        None, "Steps of rising learning rate (default: a tenth, at most 100).", ge=0
+    )
     max_grad_norm: float = knob(1.0, "Gradients are clipped to this norm.", gt=0)
     gradient_checkpointing: Literal["auto", "on", "off"] = knob(
         "auto", "Recompute activations to save memory; auto: only where memory needs it."
     )
 
     validation: float = knob(
-        0.1, "Share of songs held out (with under ten songs: the last tenth of each); 0 for none.", ge=0, lt=1
+        0.1,
+        "Share of songs held out (with under ten songs: the last tenth of each); 0 for none.",
+        ge=0,
+        lt=1,
     )
     validate_every: int = knob(10, "Epochs between evaluations.", ge=1)
-    patience: int = knob(0, "Stop after this many evaluations without a better held-out loss; 0: never.", ge=0)
+    patience: int = knob(
+        0, "Stop after this many evaluations without a better held-out loss; 0: never.", ge=0
+    )
 
     resume: bool = knob(False, "Go on from the newest complete checkpoint in the run folder.")
-    accept_foreign: bool = knob(False, "Also train on tensors of the original program (padded, other text).")
+    accept_foreign: bool = knob(
+        False, "Also train on tensors of the original program (padded, other text)."
+    )
 
     @model_validator(mode="after")
     def _follow(self) -> "TrainConfig":
@@ -170,11 +217,16 @@ class TrainConfig(Config):
 class ExportConfig(Config):
     """Write a run's adapter in the form another program reads."""
 
-    run: CliPositionalArg[Path] = knob(..., "Run folder, checkpoint, or any adapter folder or file.")
+    run: CliPositionalArg[Path] = knob(
+        ..., "Run folder, checkpoint, or any adapter folder or file."
+    )
     output: Path = output(Path("my_lora"), "Folder to write.")
-    checkpoint: str | None = knob(None, "Checkpoint to export, for example epoch_400 (default: the newest).")
+    checkpoint: str | None = knob(
+        None, "Checkpoint to export, for example epoch_400 (default: the newest)."
+    )
     format: AdapterFormat = knob(
-        "peft", "peft folder, diffusers or comfyui file, upstream names, or merged: a whole transformer."
+        "peft",
+        "peft folder, diffusers or comfyui file, upstream names, or merged: a whole transformer.",
     )
     bin: bool = knob(False, "Write adapter_model.bin instead of safetensors (peft and upstream).")
     model: str | None = knob(None, "Base model, where it is not known and is needed (merged).")
@@ -197,21 +249,42 @@ class GenerateConfig(Config):
     timesignature: str | None = knob(None, "Time signature: 4, 3/4, 6/8 …")
     language: str = knob("unknown", "Vocal language code (en, ko, …).")
     seed: int = knob(42, "Same seed, same song.", ge=0)
-    steps: int | None = knob(None, "Denoising steps (default: 8 for turbo, 50 for base and sft).", ge=1, le=1000)
-    shift: float | None = knob(
-        None, "Timestep shift (default: 3.0 for turbo, 1.0 for base and sft).", gt=0, recommended=(1.0, 5.0)
+    steps: int | None = knob(
+        None, "Denoising steps (default: 8 for turbo, 50 for base and sft).", ge=1, le=1000
     )
-    guidance: float | None = knob(None, "Guidance scale for base and sft (default 7); turbo has none.", ge=0)
-    guidance_interval: tuple[float, float] = knob((0.0, 1.0), "Guidance acts while low ≤ t ≤ high (t runs from 1 to 0).")
-    guidance_method: Literal["apg", "adg"] = knob("apg", "Adaptive projected, or angle-based guidance.")
-    task: Task = knob("text2music", "What to do.", validation_alias=AliasChoices("task", "task_type"))
+    shift: float | None = knob(
+        None,
+        "Timestep shift (default: 3.0 for turbo, 1.0 for base and sft).",
+        gt=0,
+        recommended=(1.0, 5.0),
+    )
+    guidance: float | None = knob(
+        None, "Guidance scale for base and sft (default 7); turbo has none.", ge=0
+    )
+    guidance_interval: tuple[float, float] = knob(
+        (0.0, 1.0), "Guidance acts while low ≤ t ≤ high (t runs from 1 to 0)."
+    )
+    guidance_method: Literal["apg", "adg"] = knob(
+        "apg", "Adaptive projected, or angle-based guidance."
+    )
+    task: Task = knob(
+        "text2music", "What to do.", validation_alias=AliasChoices("task", "task_type")
+    )
     src_audio: Path | None = knob(None, "Source audio for cover, repaint, extract, lego, complete.")
     reference_audio: Path | None = knob(None, "Audio whose timbre to take.")
-    repainting_start: float = knob(0.0, "Start of the window to repaint, seconds; negative extends to the left.")
-    repainting_end: float | None = knob(None, "End of the window, seconds (default: the source's end).")
+    repainting_start: float = knob(
+        0.0, "Start of the window to repaint, seconds; negative extends to the left."
+    )
+    repainting_end: float | None = knob(
+        None, "End of the window, seconds (default: the source's end)."
+    )
     cover_strength: float = knob(1.0, "Share of the steps that follow the source.", ge=0, le=1)
-    cover_noise_strength: float = knob(0.0, "How much of the source stays under the first noise.", ge=0, lt=1)
-    track: list[str] = knob([], "Track names for extract, lego and complete (vocals, drums, bass …).")
+    cover_noise_strength: float = knob(
+        0.0, "How much of the source stays under the first noise.", ge=0, lt=1
+    )
+    track: list[str] = knob(
+        [], "Track names for extract, lego and complete (vocals, drums, bass …)."
+    )
     chunk_mask: float = knob(1.0, "Value of the chunk mask in the context.")
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
     precision: Precision = knob("auto", "Precision of the model.")

@@ -121,8 +121,18 @@ class Failed:
 
 
 Event = (
-    Started | Progress | Notice | Skipped | Step | Evaluation | Estimate | Saved | Text | Finished
-    | Stopped | Failed
+    Started
+    | Progress
+    | Notice
+    | Skipped
+    | Step
+    | Evaluation
+    | Estimate
+    | Saved
+    | Text
+    | Finished
+    | Stopped
+    | Failed
 )
 KINDS: dict[str, type] = {kind.__name__.lower(): kind for kind in Event.__args__}
 

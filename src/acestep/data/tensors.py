@@ -1,11 +1,11 @@
 """Tensor files: what preprocess writes and training reads.
 
-A folder holds one ``sample_<id>.pt`` a song (or a segment of one) and ``manifest.json``. A sample is
-a plain dictionary that ``torch.load(weights_only=True)`` reads::
+A folder holds one ``sample_<id>.pt`` a song (or a segment of one) and ``manifest.json``. A sample
+is a plain dictionary that ``torch.load(weights_only=True)`` reads::
 
     format                  1
     target_latents          [T, C] float32, the encoded audio at 25 frames a second
-    encoder_hidden_states   [L, H], text, lyrics and timbre as the transformer's cross-attention sees them
+    encoder_hidden_states   [L, H], text, lyrics and timbre as cross-attention sees them
     context_latents         [T, 2C], source latents (silence) and chunk mask
     metadata                the labels, the exact texts, where the audio lies, which part of it
     fingerprints            {"audio": …, "text": …}: what the tensors were made from
@@ -65,13 +65,20 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
     """Read a sample dictionary; nothing in it is executed.
 
     ``mapped`` leaves the tensors on disk until they are used. Raises ``TensorError`` if the file is
-    missing, damaged, holds anything but plain tensors and values, or was written by a newer version.
+    missing, damaged, of a newer version, or holds anything but plain tensors and values.
     """
     try:
         record = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise TensorError(f"{path} is missing", hint="run acestep preprocess again") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, zipfile.BadZipFile) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:
         raise TensorError(
             f"{path} is not a tensor file that can be read safely: {str(error).splitlines()[0]}",
             hint="delete it and run acestep preprocess again",
@@ -98,7 +105,10 @@ def read_manifest(folder: Path) -> Manifest:
     Raises ``TensorError`` if the folder or its manifest is missing, malformed or newer than us.
     """
     if not folder.is_dir():
-        raise TensorError(f"{folder} is not a folder of tensors", hint="acestep preprocess dataset.json -o " + str(folder))
+        raise TensorError(
+            f"{folder} is not a folder of tensors",
+            hint="acestep preprocess dataset.json -o " + str(folder),
+        )
     path = folder / MANIFEST
     if not path.exists():
         files = sorted(folder.glob("*.pt"))
@@ -112,10 +122,14 @@ def read_manifest(folder: Path) -> Manifest:
     if "format" not in values:
         return Manifest(samples=_foreign_samples(folder, values, path), foreign=True)
     if values["format"] != FORMAT:
-        raise TensorError(f"{path} has format {values['format']!r}; this version reads {FORMAT}",
-                          hint="update acestep-studio, or run acestep preprocess again")
+        raise TensorError(
+            f"{path} has format {values['format']!r}; this version reads {FORMAT}",
+            hint="update acestep-studio, or run acestep preprocess again",
+        )
     try:
-        return Manifest(**{key: values[key] for key in ("model", "dataset", "samples", "fingerprint")})
+        return Manifest(
+            **{key: values[key] for key in ("model", "dataset", "samples", "fingerprint")}
+        )
     except KeyError as error:
         raise TensorError(f"{path} lacks {error}", hint="run acestep preprocess again") from error
 
@@ -123,7 +137,9 @@ def read_manifest(folder: Path) -> Manifest:
 def load_samples(folder: Path, manifest: Manifest) -> list[Sample]:
     """Load every sample the manifest names, in its order. Raises ``TensorError``."""
     if not manifest.samples:
-        raise TensorError(f"{folder / MANIFEST} names no samples", hint="run acestep preprocess again")
+        raise TensorError(
+            f"{folder / MANIFEST} names no samples", hint="run acestep preprocess again"
+        )
     return [_load_sample(folder, entry) for entry in manifest.samples]
 
 
@@ -135,13 +151,22 @@ def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
     missing = [key for key in TENSORS if not isinstance(record.get(key), Tensor)]
     if missing:
         raise TensorError(f"{path} lacks {', '.join(missing)}", hint="run acestep preprocess again")
+    if entry.get("fingerprints", record.get("fingerprints")) != record.get("fingerprints"):
+        raise TensorError(
+            f"{path} changed since {MANIFEST} was written",
+            hint="run acestep preprocess again; it finishes what is half done",
+        )
     latents, condition, context = (record[key] for key in TENSORS)
     fits = latents.ndim == condition.ndim == context.ndim == 2
     if not fits or context.shape != (latents.shape[0], 2 * latents.shape[1]):
         shapes = [tuple(record[key].shape) for key in TENSORS]
-        raise TensorError(f"{path}: shapes {shapes} do not belong together", hint="run acestep preprocess again")
+        raise TensorError(
+            f"{path}: shapes {shapes} do not belong together", hint="run acestep preprocess again"
+        )
     if not all(bool(torch.isfinite(record[key]).all()) for key in TENSORS):
-        raise TensorError(f"{path} holds NaN or Inf", hint="delete it and run acestep preprocess again")
+        raise TensorError(
+            f"{path} holds NaN or Inf", hint="delete it and run acestep preprocess again"
+        )
     metadata = record.get("metadata") or {}
     song = str(metadata.get("song") or metadata.get("audio_path") or path.stem)
     return Sample(path.stem, song, latents.float(), condition, context, metadata)
@@ -163,7 +188,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise TensorError(f"{path} cannot be read: {error}", hint="run acestep preprocess again") from error
+        raise TensorError(
+            f"{path} cannot be read: {error}", hint="run acestep preprocess again"
+        ) from error
     if not isinstance(values, dict):
         raise TensorError(f"{path} is not a manifest", hint="run acestep preprocess again")
     return values

@@ -8,6 +8,12 @@ import torch
 from torch import Tensor, nn
 
 TURBO_STEPS = 8
+FRAMES_PER_SECOND = 25  # latents: 48 000 samples a second, 1920 a frame
+
+
+def frames_in(seconds: float) -> int:
+    """Whole latent frames in a duration; part of a frame at the end is dropped, as in encoding."""
+    return int(seconds * FRAMES_PER_SECOND + 1e-6)
 
 
 def shifted(time: Tensor, shift: float) -> Tensor:
@@ -27,7 +33,9 @@ def schedule(steps: int, shift: float) -> list[float]:
 def valid_turbo_times() -> list[float]:
     """The 20 times a turbo model was distilled for: the tables of shift 1, 2 and 3 in one."""
     tables = (schedule(TURBO_STEPS, shift) for shift in (1.0, 2.0, 3.0))
-    return sorted({round(time, 6): time for table in tables for time in table}.values(), reverse=True)
+    return sorted(
+        {round(time, 6): time for table in tables for time in table}.values(), reverse=True
+    )
 
 
 def snap_times(times: list[float]) -> list[float]:
@@ -46,7 +54,9 @@ def draw_turbo_time(shift: float, generator: torch.Generator) -> Tensor:
     return torch.tensor(schedule(TURBO_STEPS, shift))[index]
 
 
-def draw_continuous_time(shift: float, mu: float, sigma: float, generator: torch.Generator) -> Tensor:
+def draw_continuous_time(
+    shift: float, mu: float, sigma: float, generator: torch.Generator
+) -> Tensor:
     """The larger of two logit-normal draws, as in pretraining, then shifted; shape ``[1]``."""
     pair = torch.sigmoid(torch.randn(2, generator=generator) * sigma + mu)
     return shifted(pair.max().reshape(1), shift)
@@ -59,7 +69,12 @@ def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
 
 
 def frame_losses(
-    transformer: nn.Module, data: Tensor, noise: Tensor, time: Tensor, condition: Tensor, context: Tensor
+    transformer: nn.Module,
+    data: Tensor,
+    noise: Tensor,
+    time: Tensor,
+    condition: Tensor,
+    context: Tensor,
 ) -> Tensor:
     """Squared error of the predicted velocity, averaged over channels: one value a frame.
 

@@ -43,16 +43,24 @@ def checkpoint_name(step: int, steps_per_epoch: int) -> str:
 
 
 def save_checkpoint(
-    folder: Path, transformer: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress, card: dict[str, Any]
+    folder: Path,
+    transformer: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    card: dict[str, Any],
 ) -> None:
     """Write a checkpoint folder; one that is already complete there for the same step is kept."""
     if folder.exists():
         return
     with atomic_folder(folder) as temporary:
         save_adapter(transformer, temporary, card=card)
-        torch.save({"progress": vars(progress), "optimizer": optimizer.state_dict()}, temporary / STATE)
+        torch.save(
+            {"progress": vars(progress), "optimizer": optimizer.state_dict()}, temporary / STATE
+        )
         files = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
-        write_json(temporary / RECORD, {"step": progress.step, "epoch": progress.epoch, "files": files})
+        write_json(
+            temporary / RECORD, {"step": progress.step, "epoch": progress.epoch, "files": files}
+        )
 
 
 def restore_checkpoint(
@@ -68,9 +76,18 @@ def restore_checkpoint(
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
-    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
-        raise RunError(f"{folder / STATE} does not fit this run: {error}",
-                       hint="resume with the settings the run was started with") from error
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        ValueError,
+        KeyError,
+        TypeError,
+        zipfile.BadZipFile,
+    ) as error:
+        raise RunError(
+            f"{folder / STATE} does not fit this run: {error}",
+            hint="resume with the settings the run was started with",
+        ) from error
 
 
 def complete_checkpoints(folder: Path) -> list[tuple[int, Path]]:

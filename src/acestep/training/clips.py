@@ -27,7 +27,8 @@ class Clip:
     def to(self, device: torch.device) -> "Clip":
         """The clip on the computing device; a copy from pinned memory does not wait."""
         latents, condition, context = (
-            tensor.to(device, non_blocking=True) for tensor in (self.latents, self.condition, self.context)
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.latents, self.condition, self.context)
         )
         return replace(self, latents=latents, condition=condition, context=context)
 
@@ -42,12 +43,14 @@ class Split:
 
 
 def make_clips(samples: Iterable[Sample], device: torch.device, dtype: torch.dtype) -> list[Clip]:
-    """Samples as clips in the model's dtype (latents stay float32), on the device if they fit there."""
+    """Samples as clips in the model's dtype (latents stay float32), on the device if they fit."""
     clips = []
     for sample in samples:
         frames = slice(0, sample.latents.shape[0])
         latents, condition, context = (
-            sample.latents[None], sample.condition[None].to(dtype), sample.context[None].to(dtype)
+            sample.latents[None],
+            sample.condition[None].to(dtype),
+            sample.context[None].to(dtype),
         )
         clips.append(Clip(sample.name, sample.song, latents, condition, context, frames))
     if device.type == "cpu":
@@ -67,11 +70,19 @@ def split_clips(clips: list[Clip], share: float, seed: int) -> Split:
         return Split(clips, [], "nothing is held out")
     songs = sorted({clip.song for clip in clips})
     if len(songs) < FEW_SONGS:
-        cut = {clip.name: min(clip.frames.stop - 1, round(clip.frames.stop * (1 - share))) for clip in clips}
+        cut = {
+            clip.name: min(clip.frames.stop - 1, round(clip.frames.stop * (1 - share)))
+            for clip in clips
+        }
         train = [replace(clip, frames=slice(0, max(1, cut[clip.name]))) for clip in clips]
-        held = [replace(clip, frames=slice(max(1, cut[clip.name]), clip.frames.stop)) for clip in clips
-                if clip.frames.stop > 1]
-        return Split(train, held, f"only {len(songs)} songs: the last {share:.0%} of each is held out")
+        held = [
+            replace(clip, frames=slice(max(1, cut[clip.name]), clip.frames.stop))
+            for clip in clips
+            if clip.frames.stop > 1
+        ]
+        return Split(
+            train, held, f"only {len(songs)} songs: the last {share:.0%} of each is held out"
+        )
     count = min(len(songs) - 1, max(1, round(share * len(songs))))
     order = torch.randperm(len(songs), generator=generator_for(seed, SPLIT)).tolist()
     chosen = {songs[index] for index in order[:count]}
@@ -81,7 +92,11 @@ def split_clips(clips: list[Clip], share: float, seed: int) -> Split:
 
 
 def _bytes(clips: list[Clip]) -> int:
-    return sum(t.numel() * t.element_size() for clip in clips for t in (clip.latents, clip.condition, clip.context))
+    return sum(
+        t.numel() * t.element_size()
+        for clip in clips
+        for t in (clip.latents, clip.condition, clip.context)
+    )
 
 
 def _free_bytes(device: torch.device) -> int:
@@ -91,5 +106,9 @@ def _free_bytes(device: torch.device) -> int:
 
 
 def _pinned(clip: Clip) -> Clip:
-    return replace(clip, latents=clip.latents.pin_memory(), condition=clip.condition.pin_memory(),
-                   context=clip.context.pin_memory())
+    return replace(
+        clip,
+        latents=clip.latents.pin_memory(),
+        condition=clip.condition.pin_memory(),
+        context=clip.context.pin_memory(),
+    )

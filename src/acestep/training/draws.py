@@ -64,7 +64,12 @@ def epoch_order(seed: int, epoch: int, count: int) -> list[int]:
 
 
 def draw_sample(
-    law: TimeLaw, shape: tuple[int, int], condition_dropout: float, seed: int, step: int, position: int
+    law: TimeLaw,
+    shape: tuple[int, int],
+    condition_dropout: float,
+    seed: int,
+    step: int,
+    position: int,
 ) -> Draw:
     """Time, noise ``[1, T, C]`` float32 and condition dropout of one sample."""
     generator = generator_for(seed, SAMPLE, step, position)

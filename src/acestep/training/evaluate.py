@@ -25,10 +25,16 @@ def held_out_losses(
     for place, clip in enumerate(clips):
         moved = clip.to(device)
         for index, time in enumerate(law.fixed()):
-            noise = torch.randn(clip.latents.shape, generator=generator_for(seed, HELD_OUT, place, index))
+            noise = torch.randn(
+                clip.latents.shape, generator=generator_for(seed, HELD_OUT, place, index)
+            )
             losses = frame_losses(
-                transformer, moved.latents, noise.to(device), torch.tensor([time], device=device),
-                moved.condition, moved.context,
+                transformer,
+                moved.latents,
+                noise.to(device),
+                torch.tensor([time], device=device),
+                moved.condition,
+                moved.context,
             )
             per_song[clip.song].append(losses[:, clip.frames].mean())
     transformer.train(was_training)

@@ -26,8 +26,21 @@ def draw_losses(path: Path, log: Iterable[events.Event]) -> None:
         axes.plot(numbers, running_mean(losses), color="tab:blue", label="training (running mean)")
     if evaluations:
         numbers = [event.step for event in evaluations]
-        axes.plot(numbers, [e.loss for e in evaluations], "o-", color="tab:orange", markersize=3, label="held out")
-        axes.plot(numbers, [e.base_loss for e in evaluations], "--", color="tab:gray", label="base, held out")
+        axes.plot(
+            numbers,
+            [e.loss for e in evaluations],
+            "o-",
+            color="tab:orange",
+            markersize=3,
+            label="held out",
+        )
+        axes.plot(
+            numbers,
+            [e.base_loss for e in evaluations],
+            "--",
+            color="tab:gray",
+            label="base, held out",
+        )
     axes.set_xlabel("optimizer step")
     axes.set_ylabel("loss (mean squared error of the velocity)")
     axes.grid(alpha=0.3)

@@ -13,7 +13,7 @@ FORMAT = 1
 
 
 class RunFolder:
-    """``config.json``, ``events.jsonl``, ``checkpoints/``, ``loss.png``, ``tensorboard/``, ``STOP``."""
+    """The paths in a run's folder, and its log."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,11 +37,15 @@ class RunFolder:
         try:
             settings = json.loads(self.settings_file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise RunError(f"{self.settings_file} cannot be read: {error}",
-                           hint="it is written at the start of a run; start a new run folder") from error
+            raise RunError(
+                f"{self.settings_file} cannot be read: {error}",
+                hint="it is written at the start of a run; start a new run folder",
+            ) from error
         if not isinstance(settings, dict) or settings.get("format") != FORMAT:
-            raise RunError(f"{self.settings_file} is not of format {FORMAT}",
-                           hint="it was written by another version; start a new run folder")
+            raise RunError(
+                f"{self.settings_file} is not of format {FORMAT}",
+                hint="it was written by another version; start a new run folder",
+            )
         return settings
 
     def append(self, batch: list[events.Event]) -> None:
@@ -73,8 +77,11 @@ class RunFolder:
     def rewind(self, step: int) -> None:
         """Forget what the log says about steps after ``step``; the run goes on from there."""
         kept = [
-            event for event in self.read_events()
-            if not isinstance(event, events.Step | events.Evaluation | events.Stopped | events.Finished)
+            event
+            for event in self.read_events()
+            if not isinstance(
+                event, events.Step | events.Evaluation | events.Stopped | events.Finished
+            )
             or (isinstance(event, events.Step | events.Evaluation) and event.step <= step)
         ]
         write_text(self.events_file, "".join(events.to_json(event) + "\n" for event in kept))

@@ -1,0 +1,427 @@
+"""Encode songs to tensors once: an audio pass, then a text pass, and only what changed."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from acestep.config import PreprocessConfig
+from acestep.data.audio import RATE, inspect_audio, stream_audio
+from acestep.data.segments import cut_song, segment_lyrics
+from acestep.data.song import Dataset, PromptLabels, Song, load_dataset
+from acestep.data.tensors import (
+    FORMAT,
+    MANIFEST,
+    TENSORS,
+    Manifest,
+    load_record,
+    save_record,
+    write_manifest,
+)
+from acestep.errors import AudioError, DatasetError, TensorError
+from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started
+from acestep.model.base import (
+    BaseModel,
+    find_model,
+    load_condition_encoder,
+    load_text_encoder,
+    load_vae,
+)
+from acestep.model.condition import encode_condition, silence_context, text_states
+from acestep.model.device import choose_device, choose_dtype, free_memory
+from acestep.model.flow import FRAMES_PER_SECOND
+from acestep.model.prompt import Prompt, build_prompt
+from acestep.model.vae import encode_audio
+from acestep.processes import Processes, join
+
+TEXTS_PER_VISIT = (
+    64  # with --offload, songs whose texts are encoded before the encoders change places
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sample to make: a song or a segment of it."""
+
+    song: Song
+    path: Path
+    file_digest: str
+    song_seconds: float
+    start: float
+    length: float
+    file: Path
+
+    @property
+    def name(self) -> str:
+        """For messages: the file, and the segment's start where there is one."""
+        return self.path.name + (
+            f" from {self.start:g} s" if self.length < self.song_seconds else ""
+        )
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where and with what a run of preprocess works."""
+
+    config: PreprocessConfig
+    dataset: Dataset
+    model: BaseModel
+    processes: Processes
+    dtype: torch.dtype
+
+
+@dataclass
+class Share:
+    """What one of several processes has done."""
+
+    names: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    audio_encoded: int = 0
+    texts_encoded: int = 0
+
+
+def preprocess(config: PreprocessConfig) -> Iterator[Event]:
+    """Encode every labelled song of a dataset; what is up to date is left alone.
+
+    A song that cannot be used is reported as ``Skipped``. Raises ``DatasetError`` if none can,
+    ``ModelError`` for the base model, ``TensorError`` if the folder cannot be written.
+    """
+    try:
+        yield from _preprocess(config)
+    except OSError as error:
+        raise TensorError(
+            f"cannot write to {config.output}: {error.strerror or error}",
+            hint="free some space or fix the permissions; run again, it goes on where it was",
+        ) from error
+
+
+def _preprocess(config: PreprocessConfig) -> Iterator[Event]:
+    dataset = load_dataset(config.dataset)
+    model = find_model(config.model)
+    processes = join(choose_device(config.device))
+    dtype = choose_dtype(processes.device, config.precision)
+    work = Work(config, dataset, model, processes, dtype)
+    yield Started(
+        "preprocess",
+        {
+            "songs": len(dataset.songs),
+            "model": model.name,
+            "device": str(processes.device),
+            "precision": str(dtype).removeprefix("torch."),
+        },
+    )
+    config.output.mkdir(parents=True, exist_ok=True)
+    share = Share()
+    for event in _encode_share(work, share):
+        if isinstance(event, Skipped):
+            share.skipped.append(event)
+        yield event
+    shares = processes.collect([share])
+    if processes.is_main:
+        for other in shares[1:]:
+            yield from other.skipped
+    names = sorted(name for part in shares for name in part.names)
+    if not names:
+        raise DatasetError(
+            f"no song of {config.dataset} could be encoded",
+            hint="see the reasons above; acestep label or acestep edit adds captions",
+        )
+    if processes.is_main:
+        manifest = _write_manifest(work, names)
+        yield Saved("tensors", str(config.output / MANIFEST))
+        yield Finished(
+            "preprocess",
+            str(config.output),
+            {
+                "samples": len(names),
+                "minutes": round(manifest.dataset["seconds"] / 60, 1),
+                "audio_encoded": sum(part.audio_encoded for part in shares),
+                "texts_encoded": sum(part.texts_encoded for part in shares),
+                "skipped": sum(len(part.skipped) for part in shares),
+            },
+        )
+    processes.wait()
+
+
+def _encode_share(work: Work, share: Share) -> Iterator[Event]:
+    """Both passes over this process's songs."""
+    jobs: list[Job] = []
+    for song in work.dataset.songs[work.processes.rank :: work.processes.world]:
+        yield from _plan(work, song, jobs)
+    manifest = work.config.output / MANIFEST
+    stale = [job for job in jobs if not _audio_is_current(work, job)]
+    if stale:
+        manifest.unlink(missing_ok=True)  # it is never there while samples change under it
+    failed: list[Job] = []
+    yield from _audio_pass(work, stale, failed)
+    share.audio_encoded = len(stale) - len(failed)
+    jobs = [job for job in jobs if job not in failed]
+    stale = [job for job in jobs if not _text_is_current(work, job)]
+    if stale:
+        manifest.unlink(missing_ok=True)
+    yield from _text_pass(work, stale)
+    share.texts_encoded = len(stale)
+    share.names = [job.file.name for job in jobs]
+
+
+def _plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
+    """Add the song's samples to the jobs, or say why there are none."""
+    config = work.config
+    labels = work.dataset.prompt_labels(song)
+    if not labels.caption.strip():
+        yield Skipped(
+            song.audio_path,
+            "it has no caption and the dataset has no tag",
+            f"acestep edit {config.dataset} {song.id} --caption …",
+        )
+        return
+    path = work.dataset.resolve(song)
+    try:
+        digest = _file_digest(path)
+        seconds = _known_seconds(config.output, song, digest) or inspect_audio(path).seconds
+    except AudioError as error:
+        yield Skipped(song.audio_path, str(error), error.hint)
+        return
+    if seconds > config.max_seconds:
+        yield Notice(
+            f"the first {config.max_seconds:g} s of {seconds:.0f} s are used (--max-seconds)",
+            about=path.name,
+        )
+    parts = cut_song(seconds, config.max_seconds, config.segment_seconds)
+    for number, (start, length) in enumerate(parts):
+        suffix = f"_{number}" if len(parts) > 1 else ""
+        file = config.output / f"sample_{_safe(song.id)}{suffix}.pt"
+        jobs.append(Job(song, path, digest, seconds, start, length, file))
+
+
+def _audio_pass(work: Work, jobs: list[Job], failed: list[Job]) -> Iterator[Event]:
+    """Encode audio, with nothing but the VAE in memory."""
+    if not jobs:
+        return
+    vae = load_vae(work.model, work.processes.device)
+    for done, job in enumerate(jobs):
+        yield Progress("preprocess", done, len(jobs), f"audio: {job.name}")
+        try:
+            blocks = stream_audio(job.path, start=job.start, seconds=job.length)
+            latents = encode_audio(
+                vae, blocks, seed=work.config.seed, tile_seconds=work.config.tile_seconds
+            )
+        except AudioError as error:
+            failed.append(job)
+            yield Skipped(job.name, str(error), error.hint)
+            continue
+        save_record(
+            job.file,
+            {
+                "target_latents": latents[0].contiguous(),
+                "metadata": {
+                    "song": job.song.id,
+                    "file_digest": job.file_digest,
+                    "song_seconds": job.song_seconds,
+                },
+                "fingerprints": {"audio": _audio_fingerprint(work, job)},
+            },
+        )
+    yield Progress("preprocess", len(jobs), len(jobs), "audio")
+    del vae
+    free_memory(work.processes.device)
+
+
+def _text_pass(work: Work, jobs: list[Job]) -> Iterator[Event]:
+    """Encode texts and complete the samples, with nothing but the two encoders in memory."""
+    if not jobs:
+        return
+    device = work.processes.device
+    home = torch.device("cpu") if work.config.offload else device
+    tokenizer, text_encoder = load_text_encoder(work.model, home, work.dtype)
+    condition_encoder = load_condition_encoder(work.model, home, work.dtype)
+    for first in range(0, len(jobs), TEXTS_PER_VISIT):
+        batch = jobs[first : first + TEXTS_PER_VISIT]
+        prompts = [build_prompt(_labels(work, job, _frames(job.file)), tokenizer) for job in batch]
+        with _visiting(text_encoder, home, device):
+            states = [text_states(text_encoder, prompt, device) for prompt in prompts]
+        with _visiting(condition_encoder, home, device):
+            for place, (job, prompt) in enumerate(zip(batch, prompts, strict=True)):
+                yield Progress("preprocess", first + place, len(jobs), f"text: {job.name}")
+                yield from (Notice(cut, about=job.name) for cut in prompt.cut)
+                condition = encode_condition(
+                    condition_encoder, *states[place], is_xl=work.model.is_xl
+                )
+                _complete(work, job, prompt, condition, condition_encoder.silence_latent)
+    yield Progress("preprocess", len(jobs), len(jobs), "text")
+    del text_encoder, condition_encoder
+    free_memory(device)
+
+
+def _complete(work: Work, job: Job, prompt: Prompt, condition: Tensor, silence: Tensor) -> None:
+    """Put text and context into a sample whose audio is there."""
+    record = load_record(job.file)
+    latents = record["target_latents"]
+    labels = _labels(work, job, latents.shape[0])
+    context = silence_context(silence, latents.shape[0], work.config.chunk_mask)
+    save_record(
+        job.file,
+        {
+            "target_latents": latents,
+            "encoder_hidden_states": condition[0].cpu().contiguous(),
+            "context_latents": context[0].cpu().contiguous(),
+            "metadata": {
+                **record["metadata"],
+                "audio_path": str(job.path),
+                "filename": job.path.name,
+                "start": job.start,
+                "duration": labels.seconds,
+                "caption": labels.caption,
+                "lyrics": labels.lyrics,
+                "bpm": labels.bpm,
+                "keyscale": labels.keyscale,
+                "timesignature": labels.timesignature,
+                "language": labels.language,
+                "instrumental": bool(job.song.instrumental),
+                "caption_text": prompt.caption_text,
+                "lyrics_text": prompt.lyrics_text,
+            },
+            "fingerprints": {
+                "audio": record["fingerprints"]["audio"],
+                "text": _text_fingerprint(work, labels),
+            },
+        },
+    )
+
+
+def _labels(work: Work, job: Job, frames: int) -> PromptLabels:
+    """What the prompt is made of: the duration is that of the frames that are really there."""
+    labels = work.dataset.prompt_labels(job.song, seconds=frames / FRAMES_PER_SECOND)
+    lyrics = segment_lyrics(labels.lyrics, job.start, job.length, job.song_seconds)
+    return replace(labels, lyrics=lyrics)
+
+
+def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
+    """List the complete samples; the folder counts as preprocessed from here on."""
+    samples = []
+    for name in names:
+        record = load_record(work.config.output / name, mapped=True)
+        samples.append(
+            {
+                "file": name,
+                "song": record["metadata"]["song"],
+                "audio": record["metadata"]["filename"],
+                "seconds": record["metadata"]["duration"],
+                "fingerprints": record["fingerprints"],
+            }
+        )
+    dataset, model = work.dataset, work.model
+    manifest = Manifest(
+        model={
+            "name": model.name,
+            "path": str(model.path),
+            "variant": model.variant,
+            "fingerprint": model.fingerprint,
+        },
+        dataset={
+            "name": dataset.name,
+            "tag": dataset.tag,
+            "tag_position": dataset.tag_position,
+            "path": str(work.config.dataset),
+            "songs": len({sample["song"] for sample in samples}),
+            "seconds": round(sum(sample["seconds"] for sample in samples), 2),
+        },
+        samples=samples,
+        fingerprint=_hash([sample["fingerprints"] for sample in samples]),
+    )
+    write_manifest(work.config.output, manifest)
+    return manifest
+
+
+def _audio_is_current(work: Work, job: Job) -> bool:
+    return _fingerprints(job.file).get("audio") == _audio_fingerprint(work, job)
+
+
+def _text_is_current(work: Work, job: Job) -> bool:
+    prints = _fingerprints(job.file)
+    return prints.get("text") == _text_fingerprint(work, _labels(work, job, _frames(job.file)))
+
+
+def _audio_fingerprint(work: Work, job: Job) -> str:
+    return _hash(
+        [
+            FORMAT,
+            job.file_digest,
+            job.start,
+            job.length,
+            work.model.fingerprint,
+            work.config.seed,
+            RATE,
+        ]
+    )
+
+
+def _text_fingerprint(work: Work, labels: PromptLabels) -> str:
+    return _hash(
+        [FORMAT, asdict(labels), work.model.fingerprint, work.config.chunk_mask, str(work.dtype)]
+    )
+
+
+def _fingerprints(file: Path) -> dict[str, Any]:
+    """What a sample was made from; nothing if it is not there or cannot be read."""
+    try:
+        record = load_record(file, mapped=True)
+    except TensorError:
+        return {}
+    complete = all(key in record for key in TENSORS)
+    prints = dict(record.get("fingerprints", {}))
+    return prints if complete else {"audio": prints.get("audio")}
+
+
+def _known_seconds(folder: Path, song: Song, digest: str) -> float | None:
+    """The song's length, if a sample of this very file is already there."""
+    for file in (folder / f"sample_{_safe(song.id)}.pt", folder / f"sample_{_safe(song.id)}_0.pt"):
+        try:
+            metadata = load_record(file, mapped=True).get("metadata", {})
+        except TensorError:
+            continue
+        if metadata.get("file_digest") == digest:
+            return metadata.get("song_seconds")
+    return None
+
+
+def _safe(song_id: str) -> str:
+    """An id from a dataset file as part of a file name: it cannot lead out of the folder."""
+    return re.sub(r"[^\w-]", "_", song_id)
+
+
+def _frames(file: Path) -> int:
+    return load_record(file, mapped=True)["target_latents"].shape[0]
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AudioError(
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="is the drive there? acestep scan finds moved songs",
+        ) from error
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _visiting(module: nn.Module, home: torch.device, device: torch.device) -> Iterator[None]:
+    """Have a module on the device for a while."""
+    if home != device:
+        module.to(device)
+    yield
+    if home != device:
+        module.to(home)
+        free_memory(device)

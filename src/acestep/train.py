@@ -1,0 +1,332 @@
+"""Train an adapter: the loop, and what happens around a step.
+
+Randomness is a function of (seed, step, position), so a checkpoint is adapter, optimizer and step,
+and a run that was killed and resumed gives the numbers of one that never stopped.
+"""
+
+import shlex
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from acestep.config import TrainConfig
+from acestep.errors import RunError
+from acestep.events import (
+    Estimate,
+    Evaluation,
+    Event,
+    Finished,
+    Notice,
+    Saved,
+    Started,
+    Step,
+    Stopped,
+)
+from acestep.model.flow import frame_losses
+from acestep.training.checkpoint import Progress, checkpoint_name, save_checkpoint
+from acestep.training.draws import draw_sample, epoch_order, seed_dropout
+from acestep.training.evaluate import held_out_losses, mean
+from acestep.training.optim import learning_rate
+from acestep.training.pictures import Scalars, draw_losses
+from acestep.training.session import Session, open_session
+from acestep.training.stopping import StopRequest, stop_signals
+
+STEPS_PER_READ = 10  # on an accelerator, losses are read in groups: each read waits for it
+SECONDS_PER_PICTURE = 20.0
+OUT_OF_MEMORY = (
+    "use --gradient-checkpointing on, cut songs with preprocess --segment-seconds, or lower --rank"
+)
+
+
+def train(config: TrainConfig) -> Iterator[Event]:
+    """Train on preprocessed tensors into a run folder, and yield what happens.
+
+    Ctrl-C, SIGTERM or a ``STOP`` file in the run folder finish the step, save, and end with a
+    ``Stopped`` event. Raises ``TensorError``, ``ModelError``, ``AdapterError`` or ``ConfigError``
+    if the parts do not fit together, and ``RunError`` if the run diverges (NaN or Inf), the disk is
+    full, memory runs out, or the folder holds another run; what was saved before stays.
+    """
+    with stop_signals() as stop:
+        try:
+            yield from _train(config, stop)
+        except torch.OutOfMemoryError as error:
+            raise RunError(f"out of memory on the device: {error}", hint=OUT_OF_MEMORY) from error
+        except OSError as error:
+            raise RunError(
+                f"cannot write to {config.output}: {error.strerror or error}",
+                hint="free some space or fix the permissions, then go on with --resume; "
+                "the last complete checkpoint is kept",
+            ) from error
+
+
+def _train(config: TrainConfig, stop: StopRequest) -> Iterator[Event]:
+    session, notices = open_session(config)
+    run = session.run
+    if not session.processes.is_main:
+        yield from _loop(session, stop)
+        return
+    scalars = Scalars(run.tensorboard, session.progress.step + 1)
+    try:
+        for event in (Started("train", session.facts()), *notices):
+            run.append([event])
+            yield event
+        for event in _loop(session, stop):
+            run.append([event])
+            scalars.add([event])
+            yield event
+    finally:
+        scalars.close()
+
+
+def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
+    config, plan, progress = session.config, session.plan, session.progress
+    reader = LossReader(session)
+
+    # Evaluate the base before the first step
+    session.base_losses = session.evaluate_base()
+    if progress.step == 0 and session.split.held_out:
+        yield _evaluation(session, progress)
+
+    for step in range(progress.step, plan.total_steps):
+        # Step
+        rate = learning_rate(config, step, plan.total_steps)
+        loss, norm = optimizer_step(session, step, rate)
+        progress = _advance(progress, step + 1, plan.steps_per_epoch)
+        reader.add(progress, rate, loss, norm)
+        epoch_done = progress.step % plan.steps_per_epoch == 0
+        last = progress.step == plan.total_steps
+        evaluate = (
+            bool(session.split.held_out)
+            and epoch_done
+            and (last or progress.epoch % config.validate_every == 0)
+        )
+        save = last or (epoch_done and progress.epoch % config.save_every == 0)
+
+        # Stop?
+        due = reader.is_due() or evaluate or save
+        asked = not last and stop_asked(session, stop, agree=due)
+
+        # Read the losses: in groups, and before anything is kept
+        if due or asked:
+            yield from reader.read()
+
+        # Evaluate
+        stale = False
+        if evaluate:
+            result = _evaluation(session, progress)
+            yield result
+            progress = _judge(progress, result.loss)
+            stale = 0 < config.patience <= progress.evaluations_since_best
+
+        # Save
+        if save or stale or asked:
+            yield _save(session, progress)
+        if stale:
+            yield Notice(
+                f"no better held-out loss for {config.patience} evaluations: stopped early", "info"
+            )
+        if asked:
+            session.run.stop_file.unlink(missing_ok=True)
+            yield Stopped("train", str(session.run.path), resume_command(config))
+            return
+        if stale:
+            break
+    session.processes.wait()
+    yield Finished("train", str(session.run.path), _summary(session, progress))
+
+
+def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Tensor]:
+    """One update; returns the step's mean loss and the gradients' norm, still on the device.
+
+    Samples go through the model one by one, so that each has exactly the loss and the gradient that
+    it would have alone: the transformer knows no padding mask.
+    """
+    config, plan = session.config, session.plan
+    epoch, place = divmod(step, plan.steps_per_epoch)
+    order = epoch_order(config.seed, epoch, len(session.split.train))
+    members = order[place * plan.samples_per_step : (place + 1) * plan.samples_per_step]
+    session.transformer.train()
+    loss = torch.zeros((), device=session.device)
+    for position in range(session.processes.rank, len(members), session.processes.world):
+        share = sample_loss(session, members[position], step, position) / len(members)
+        share.backward()
+        loss += share.detach()
+    parameters = list(session.parameters.values())
+    for parameter in parameters:
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    session.processes.add_up([*(parameter.grad for parameter in parameters), loss])
+    norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
+    for group in session.optimizer.param_groups:
+        group["lr"] = rate
+    session.optimizer.step()
+    session.optimizer.zero_grad(set_to_none=True)
+    return loss, norm
+
+
+def sample_loss(session: Session, index: int, step: int, position: int) -> Tensor:
+    """The loss of one training clip with the draws of its place in this step."""
+    config, plan = session.config, session.plan
+    clip = session.split.train[index].to(session.device)
+    draw = draw_sample(
+        plan.law, clip.latents.shape[1:], plan.condition_dropout, config.seed, step, position
+    )
+    condition = (
+        session.null_condition.expand_as(clip.condition) if draw.drop_condition else clip.condition
+    )
+    noise = session.upload(draw.noise)
+    seed_dropout(config.seed, step, position)
+    with session.autocast():
+        losses = frame_losses(
+            session.transformer,
+            clip.latents,
+            noise,
+            session.upload(draw.time),
+            condition,
+            clip.context,
+        )
+    return losses[:, clip.frames].mean()
+
+
+class LossReader:
+    """Losses wait on the device until a group is read; each read waits for the device."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._pending: list[tuple[Progress, float, Tensor, Tensor]] = []
+        self._group = 1 if session.device.type == "cpu" else STEPS_PER_READ
+        self._last_read: tuple[int, float] | None = None
+        self._estimated = False
+        self._pictured = time.monotonic()
+
+    def add(self, progress: Progress, rate: float, loss: Tensor, norm: Tensor) -> None:
+        """Keep one step's numbers."""
+        self._pending.append((progress, rate, loss, norm))
+
+    def is_due(self) -> bool:
+        """Whether a group is complete (the very first step is read at once)."""
+        return len(self._pending) >= (self._group if self._last_read else 1)
+
+    def read(self) -> Iterator[Event]:
+        """Yield the pending steps. Raises ``RunError`` at the first NaN or Inf."""
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        numbers = torch.stack([torch.stack((loss, norm)) for _, _, loss, norm in pending]).tolist()
+        for (progress, rate, _, _), (loss, norm) in zip(pending, numbers, strict=True):
+            yield self._session.keep(Step(progress.step, progress.epoch, loss, rate, norm))
+            if not all(abs(number) < float("inf") for number in (loss, norm)):
+                raise diverged(self._session, progress.step, loss, rate)
+        yield from self._estimate(pending[-1][0].step)
+        if (
+            time.monotonic() - self._pictured > SECONDS_PER_PICTURE
+            and self._session.processes.is_main
+        ):
+            draw_losses(self._session.run.loss_picture, self._session.history)
+            self._pictured = time.monotonic()
+
+    def _estimate(self, step: int) -> Iterator[Event]:
+        now = time.monotonic()
+        if self._last_read and not self._estimated and step > self._last_read[0]:
+            before, then = self._last_read
+            if step - before >= min(3, self._session.plan.total_steps - before):
+                seconds = (now - then) / (step - before)
+                total = self._session.plan.total_steps
+                self._estimated = True
+                yield Estimate(step, total, seconds, seconds * (total - step))
+            return
+        if self._last_read is None:
+            self._last_read = (step, now)
+
+
+def stop_asked(session: Session, stop: StopRequest, *, agree: bool) -> bool:
+    """Whether to stop. Several processes give one answer, at the steps where they ``agree``: it
+    costs a message that all of them wait for."""
+    asked = stop.requested or session.run.stop_file.exists()
+    if session.processes.world == 1:
+        return asked
+    if not agree:
+        return False
+    votes = torch.tensor(float(asked), device=session.device)
+    session.processes.add_up([votes])
+    return votes.item() > 0
+
+
+def diverged(session: Session, step: int, loss: float, rate: float) -> RunError:
+    """The error for NaN or Inf, with the guide's advice."""
+    kept = (
+        f"{session.last_checkpoint} is kept"
+        if session.last_checkpoint
+        else "there is no checkpoint yet"
+    )
+    return RunError(
+        f"training diverged: loss {loss} at step {step}, learning rate {rate:.3g}; {kept}",
+        hint="halve the learning rate (1e-4 → 5e-5): "
+        f"--resume --learning-rate {session.config.learning_rate / 2:g}",
+    )
+
+
+def resume_command(config: TrainConfig) -> str:
+    """What to type to go on."""
+    return shlex.join(
+        ["acestep", "train", str(config.tensors), "-o", str(config.output), "--resume"]
+    )
+
+
+def _advance(progress: Progress, step: int, steps_per_epoch: int) -> Progress:
+    epoch = -(-step // steps_per_epoch)
+    return Progress(step, epoch, progress.best_loss, progress.evaluations_since_best)
+
+
+def _judge(progress: Progress, loss: float) -> Progress:
+    if loss < progress.best_loss:
+        return Progress(progress.step, progress.epoch, loss, 0)
+    return Progress(
+        progress.step, progress.epoch, progress.best_loss, progress.evaluations_since_best + 1
+    )
+
+
+def _evaluation(session: Session, progress: Progress) -> Evaluation:
+    with session.autocast():
+        songs = held_out_losses(
+            session.transformer,
+            session.split.held_out,
+            session.plan.law,
+            session.config.seed,
+            session.device,
+        )
+    result = Evaluation(
+        progress.step, progress.epoch, mean(songs), mean(session.base_losses), songs
+    )
+    session.keep(result)
+    return result
+
+
+def _save(session: Session, progress: Progress) -> Saved:
+    folder = session.run.checkpoints / checkpoint_name(progress.step, session.plan.steps_per_epoch)
+    if session.processes.is_main:
+        session.run.sync()
+        save_checkpoint(
+            folder, session.transformer, session.optimizer, progress, session.card(progress)
+        )
+        draw_losses(session.run.loss_picture, session.history)
+    session.processes.wait()
+    session.last_checkpoint = folder
+    return Saved("checkpoint", str(folder))
+
+
+def _summary(session: Session, progress: Progress) -> dict[str, object]:
+    steps = [event for event in session.history if isinstance(event, Step)]
+    evaluations = [event for event in session.history if isinstance(event, Evaluation)]
+    facts: dict[str, object] = {"steps": progress.step, "epochs": progress.epoch}
+    if steps:
+        facts["loss"] = steps[-1].loss
+    if evaluations:
+        facts["held_out_loss"] = evaluations[-1].loss
+        facts["base_held_out_loss"] = evaluations[-1].base_loss
+    facts["adapter"] = str(Path(session.last_checkpoint)) if session.last_checkpoint else ""
+    facts["loss_picture"] = str(session.run.loss_picture)
+    return facts

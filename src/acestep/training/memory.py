@@ -1,0 +1,29 @@
+"""Whether activations fit, so that they are recomputed only where memory needs it."""
+
+import psutil
+import torch
+from torch import nn
+
+from acestep.training.clips import Clip
+
+# Measured on the real shapes: activations kept for the backward pass, with adapter dropout.
+BYTES_PER_TOKEN_AND_CHANNEL = {torch.float32: 200, torch.bfloat16: 110, torch.float16: 110}
+HEADROOM = 0.8  # allocator slack, workspaces, optimizer state
+
+
+def needs_checkpointing(
+    transformer: nn.Module, clips: list[Clip], dtype: torch.dtype, device: torch.device
+) -> bool:
+    """Whether one training step on the longest clip would not fit into the free memory as it is."""
+    shape = transformer.config
+    tokens = max(clip.latents.shape[1] for clip in clips) // shape.patch_size
+    per_block = tokens * shape.hidden_size * BYTES_PER_TOKEN_AND_CHANNEL[dtype]
+    # Where no fused kernel takes mask and grouped heads, window layers keep float32 scores.
+    scores = shape.num_attention_heads * tokens * tokens * 4 / 2
+    return shape.num_hidden_layers * (per_block + scores) > HEADROOM * _free_bytes(device)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return psutil.virtual_memory().available

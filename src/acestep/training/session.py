@@ -1,0 +1,318 @@
+"""Everything a training run holds while it runs, put together in one place."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from acestep.adapters.attach import attach, trainable_parameters
+from acestep.adapters.mount import disabled
+from acestep.config import TrainConfig
+from acestep.data.tensors import Manifest, load_samples, read_manifest
+from acestep.errors import RunError, TensorError
+from acestep.events import Evaluation, Notice, Step
+from acestep.model.base import BaseModel, find_model, load_null_condition, load_transformer
+from acestep.model.device import choose_device, choose_dtype
+from acestep.processes import Processes, join
+from acestep.training.checkpoint import (
+    Progress,
+    complete_checkpoints,
+    restore_checkpoint,
+    set_aside_broken,
+)
+from acestep.training.clips import Clip, Split, make_clips, split_clips
+from acestep.training.evaluate import held_out_losses
+from acestep.training.memory import needs_checkpointing
+from acestep.training.optim import make_optimizer
+from acestep.training.run import RunFolder
+from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
+
+Kept = TypeVar("Kept", Step, Evaluation)
+
+
+@dataclass
+class Session:
+    """A run in progress: settled knobs, samples, transformer, adapter, optimizer."""
+
+    config: TrainConfig
+    run: RunFolder
+    model: BaseModel
+    manifest: Manifest
+    processes: Processes
+    dtype: torch.dtype
+    plan: Plan
+    split: Split
+    transformer: nn.Module
+    modules: list[str]
+    parameters: dict[str, nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    null_condition: Tensor
+    progress: Progress = field(default_factory=lambda: Progress(0, 0))
+    history: list[Step | Evaluation] = field(default_factory=list)
+    base_losses: dict[str, float] = field(default_factory=dict)
+    last_checkpoint: Path | None = None
+    checkpointing: bool = False
+
+    @property
+    def device(self) -> torch.device:
+        """Where this process computes."""
+        return self.processes.device
+
+    def autocast(self) -> AbstractContextManager:
+        """Mixed precision where the base is not float32."""
+        return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
+
+    def upload(self, tensor: Tensor) -> Tensor:
+        """A small CPU tensor on the device, without waiting for it."""
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def keep(self, event: Kept) -> Kept:
+        """Remember a number for the loss curve."""
+        self.history.append(event)
+        return event
+
+    def evaluate_base(self) -> dict[str, float]:
+        """Held-out loss of each song with the adapter out of the way."""
+        with disabled(self.transformer), self.autocast():
+            return held_out_losses(
+                self.transformer, self.split.held_out, self.plan.law, self.config.seed, self.device
+            )
+
+    def settings(self) -> dict[str, Any]:
+        """What the run folder remembers; see ``RunFolder.write_settings``."""
+        return {
+            "version": version("acestep-studio"),
+            "config": self.config.model_dump(mode="json"),
+            "model": {
+                "name": self.model.name,
+                "path": str(self.model.path),
+                "variant": self.model.variant,
+                "fingerprint": self.model.fingerprint,
+            },
+            "tensors": {"path": str(self.config.tensors), "fingerprint": self.manifest.fingerprint},
+            "dataset": self.manifest.dataset,
+            "plan": asdict(self.plan),
+            "held_out": {
+                "how": self.split.how,
+                "songs": sorted({clip.song for clip in self.split.held_out}),
+            },
+            "parameters": sum(p.numel() for p in self.parameters.values()),
+            "modules": self.modules,
+        }
+
+    def facts(self) -> dict[str, Any]:
+        """What the user is told at the start."""
+        total = sum(p.numel() for p in self.transformer.parameters())
+        trained = sum(p.numel() for p in self.parameters.values())
+        return {
+            "model": self.model.name,
+            "device": str(self.device),
+            "precision": str(self.dtype).removeprefix("torch."),
+            "processes": self.processes.world,
+            "samples": len(self.split.train),
+            "held_out": self.split.how,
+            "modules": len(self.modules),
+            "trained_parameters": trained,
+            "trained_share": round(trained / (total - trained), 4),
+            "epochs": self.config.epochs,
+            "total_steps": self.plan.total_steps,
+            "effective_batch": self.plan.samples_per_step,
+            "first_step": self.progress.step,
+            "times": self.plan.law.kind,
+            "shift": self.plan.law.shift,
+            "condition_dropout": self.plan.condition_dropout,
+            "gradient_checkpointing": self.checkpointing,
+        }
+
+    def card(self, progress: Progress) -> dict[str, Any]:
+        """What an adapter says about itself."""
+        evaluations = [event for event in self.history if isinstance(event, Evaluation)]
+        steps = [event for event in self.history if isinstance(event, Step)]
+        return {
+            "base_model": self.model.name,
+            "base_path": str(self.model.path),
+            "base_variant": self.model.variant,
+            "base_fingerprint": self.model.fingerprint,
+            "dataset": self.manifest.dataset,
+            "tensors_fingerprint": self.manifest.fingerprint,
+            "adapter": self.config.adapter,
+            "rank": self.config.rank,
+            "alpha": self.config.alpha,
+            "targets": self.config.targets,
+            "step": progress.step,
+            "epoch": progress.epoch,
+            "learning_rate": self.config.learning_rate,
+            "shift": self.plan.law.shift,
+            "timesteps": self.plan.law.kind,
+            "seed": self.config.seed,
+            "loss": steps[-1].loss if steps else None,
+            "held_out_loss": evaluations[-1].loss if evaluations else None,
+            "base_held_out_loss": evaluations[-1].base_loss if evaluations else None,
+            "version": version("acestep-studio"),
+        }
+
+
+def open_session(config: TrainConfig) -> tuple[Session, list[Notice]]:
+    """Check everything, load the transformer, attach the adapter, and go back to the newest
+    checkpoint when resuming. Writes nothing before all checks have passed."""
+    run = RunFolder(config.output)
+    notices: list[Notice] = []
+    resuming = config.resume and run.exists()
+    if resuming:
+        config, changed = resume_config(config, run)
+        notices += [Notice(line, "info") for line in changed]
+    else:
+        check_new_run(config, run)
+        if config.resume:
+            notices.append(Notice(f"{run.path} holds no run yet: starting at the beginning"))
+    manifest = read_manifest(config.tensors)
+    model = base_model(config, manifest)
+    session = _build(config, run, manifest, model, notices)
+    if resuming:
+        check_same_data(run, session.settings())
+        session.processes.wait()  # all have read the old settings before they are written anew
+        notices.append(_go_back(session))
+    if session.processes.is_main:
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.write_settings(session.settings())
+        run.stop_file.unlink(missing_ok=True)
+    session.processes.wait()
+    return session, notices
+
+
+def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
+    """The model that made the tensors. Raises ``TensorError`` if another one is asked for."""
+    if manifest.foreign and not config.accept_foreign:
+        raise TensorError(
+            f"{config.tensors} was made by the original program: its text is "
+            "padded to 769 tokens and is not what generation uses, so an adapter would "
+            "learn the wrong conditions",
+            hint="encode the songs again with acestep preprocess, or pass --accept-foreign",
+        )
+    if manifest.foreign and config.model is None:
+        raise TensorError(
+            f"{config.tensors} does not say which model it was made with",
+            hint="name it with --model",
+        )
+    if manifest.foreign:
+        return find_model(config.model)
+    name = config.model or _present(manifest.model)
+    model = find_model(name)
+    if model.fingerprint != manifest.model["fingerprint"]:
+        raise TensorError(
+            f"{config.tensors} was made with {manifest.model['name']}, "
+            f"not with {model.name} ({model.path})",
+            hint="run acestep preprocess again with this --model; only what changed is encoded",
+        )
+    return model
+
+
+def _present(model: dict[str, str]) -> str:
+    """The name under which the tensors' model is found here: its folder if it is still there."""
+    return (
+        model["path"] if model["name"] != "mini" and Path(model["path"]).exists() else model["name"]
+    )
+
+
+def _build(
+    config: TrainConfig, run: RunFolder, manifest: Manifest, model: BaseModel, notices: list[Notice]
+) -> Session:
+    processes = join(choose_device(config.device))
+    dtype = _training_dtype(choose_dtype(processes.device, config.precision), notices)
+    clips = make_clips(load_samples(config.tensors, manifest), processes.device, dtype)
+    split = split_clips(clips, config.validation, config.seed)
+    plan = make_plan(config, model, len(split.train), processes.world)
+    transformer = load_transformer(model, processes.device, dtype)
+    _check_shapes(transformer, clips, config)
+    modules = attach(transformer, config)
+    checkpointing = _wants_checkpointing(
+        config, lambda: needs_checkpointing(transformer, clips, dtype, processes.device)
+    )
+    if checkpointing:
+        transformer.enable_gradient_checkpointing()
+    parameters = trainable_parameters(transformer)
+    if manifest.foreign:
+        notices.append(
+            Notice("training on the original program's tensors: padded text, other conditions")
+        )
+    if split.held_out:
+        notices.append(Notice(split.how, "info"))
+    return Session(
+        config,
+        run,
+        model,
+        manifest,
+        processes,
+        dtype,
+        plan,
+        split,
+        transformer,
+        modules,
+        parameters,
+        make_optimizer(config, list(parameters.values())),
+        load_null_condition(model).to(processes.device, dtype),
+        checkpointing=checkpointing,
+    )
+
+
+def _training_dtype(dtype: torch.dtype, notices: list[Notice]) -> torch.dtype:
+    """float16 needs loss scaling to train; bfloat16 has the range of float32 and does not."""
+    if dtype == torch.float16:
+        notices.append(Notice("float16 overflows in training: the base is kept in float32", "info"))
+        return torch.float32
+    return dtype
+
+
+def _wants_checkpointing(config: TrainConfig, needed: Callable[[], bool]) -> bool:
+    return config.gradient_checkpointing == "on" or (
+        config.gradient_checkpointing == "auto" and needed()
+    )
+
+
+def _check_shapes(transformer: nn.Module, clips: list[Clip], config: TrainConfig) -> None:
+    channels = transformer.config.audio_acoustic_hidden_dim
+    width = transformer.condition_embedder.in_features
+    for clip in clips:
+        found = (clip.latents.shape[-1], clip.condition.shape[-1])
+        if found != (channels, width):
+            raise TensorError(
+                f"{config.tensors / clip.name}.pt has {found[0]} latent channels and "
+                f"conditions of width {found[1]}; "
+                f"the model has {channels} and {width}",
+                hint="run acestep preprocess with this --model",
+            )
+
+
+def _go_back(session: Session) -> Notice:
+    """Put the newest complete checkpoint in place and wind the event log back to it."""
+    run = session.run
+    if session.processes.is_main:
+        for path in set_aside_broken(run.checkpoints):
+            run.append([Notice(f"a damaged checkpoint was set aside: {path}")])
+    session.processes.wait()
+    found = complete_checkpoints(run.checkpoints)
+    step = 0
+    if found:
+        step, folder = found[-1]
+        session.progress = restore_checkpoint(folder, session.transformer, session.optimizer)
+        session.last_checkpoint = folder
+        if session.progress.step != step:
+            raise RunError(f"{folder} contradicts itself: step {step} and {session.progress.step}")
+    if session.processes.is_main:
+        run.rewind(step)
+        session.history = [
+            event for event in run.read_events() if isinstance(event, Step | Evaluation)
+        ]
+    session.processes.wait()
+    if not found:
+        return Notice(
+            f"{run.path} was stopped before its first checkpoint: starting at the beginning"
+        )
+    return Notice(f"going on from {found[-1][1].name}, step {step}", "info")

@@ -1,0 +1,125 @@
+"""What a run is trained with: knobs settled against the model, and against the run it resumes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from acestep.config import TrainConfig
+from acestep.errors import ConfigError, RunError
+from acestep.model.base import BaseModel
+from acestep.training.draws import TimeLaw
+from acestep.training.run import RunFolder
+
+PRETRAINING_DROPOUT = 0.15  # share of samples that base and sft saw without text
+
+# What a resumed run may change. Everything else decides which numbers come out.
+CHANGEABLE = {
+    "tensors",
+    "output",
+    "model",
+    "device",
+    "resume",
+    "accept_foreign",
+    "gradient_checkpointing",
+    "epochs",
+    "save_every",
+    "patience",
+    "learning_rate",
+    "schedule",
+    "warmup_steps",
+    "weight_decay",
+    "max_grad_norm",
+    "dropout",
+    "batch_size",
+    "gradient_accumulation",
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The knobs that depend on the model and on the number of samples."""
+
+    law: TimeLaw
+    condition_dropout: float
+    samples_per_step: int
+    steps_per_epoch: int
+    total_steps: int
+
+
+def make_plan(config: TrainConfig, model: BaseModel, num_samples: int, num_processes: int) -> Plan:
+    """Fill in what the config leaves to the model: times, shift, condition dropout, step counts."""
+    turbo = model.variant == "turbo"
+    kind = config.timesteps
+    if kind == "auto":
+        kind = "turbo" if turbo else "continuous"
+    shift = config.shift if config.shift is not None else (3.0 if turbo else 1.0)
+    dropout = config.condition_dropout
+    if dropout is None:
+        dropout = 0.0 if turbo else PRETRAINING_DROPOUT
+    per_step = config.batch_size * config.gradient_accumulation * num_processes
+    steps_per_epoch = -(-num_samples // per_step)
+    law = TimeLaw(kind, shift, model.time_mu, model.time_sigma)
+    return Plan(law, dropout, per_step, steps_per_epoch, config.epochs * steps_per_epoch)
+
+
+def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, list[str]]:
+    """The run's own knobs with those that were given now and may change; and what changed.
+
+    Raises ``RunError`` naming every given knob that does not fit the run.
+    """
+    saved = run.read_settings()["config"]
+    given = {
+        name: value
+        for name, value in config.model_dump(mode="json").items()
+        if name in config.model_fields_set
+    }
+    wrong = [
+        f"--{name.replace('_', '-')} {value}: the run has {saved.get(name)}"
+        for name, value in given.items()
+        if name not in CHANGEABLE and saved.get(name) != value
+    ]
+    if wrong:
+        raise RunError(
+            f"{run.path} was started with other settings:\n" + "\n".join(wrong),
+            hint="leave these flags out to go on with the run's own, or choose another -o",
+        )
+    changed = [
+        f"{name}: {saved.get(name)} → {value} from here on"
+        for name, value in given.items()
+        if saved.get(name) != value
+        and name not in {"tensors", "output", "model", "device", "resume"}
+    ]
+    explicit = {"resume": True, "output": str(config.output), "tensors": str(config.tensors)}
+    return TrainConfig.model_validate({**saved, **given, **explicit}), changed
+
+
+def check_same_data(run: RunFolder, settings: dict[str, Any]) -> None:
+    """Raise ``RunError`` if the run was made with other tensors, another model or step size."""
+    saved = run.read_settings()
+    pairs = [
+        ("tensors", saved["tensors"]["fingerprint"], settings["tensors"]["fingerprint"]),
+        ("base model", saved["model"]["fingerprint"], settings["model"]["fingerprint"]),
+        (
+            "samples per step (batch × accumulation × processes)",
+            saved["plan"]["samples_per_step"],
+            settings["plan"]["samples_per_step"],
+        ),
+        ("wrapped modules", saved["modules"], settings["modules"]),
+    ]
+    for what, before, now in pairs:
+        if before != now:
+            raise RunError(
+                f"{run.path} cannot be resumed: its {what} changed"
+                + (f" from {before} to {now}" if not isinstance(before, list) else ""),
+                hint="resume with what the run was started with, or start a new one with another -o",
+            )
+
+
+def check_new_run(config: TrainConfig, run: RunFolder) -> None:
+    """Raise if a run lies in the folder already: nothing is ever trained over."""
+    if run.exists():
+        raise RunError(
+            f"{run.path} already holds a run",
+            hint="add --resume to go on with it, or choose another -o",
+        )
+    if run.path.exists() and not run.path.is_dir():
+        raise ConfigError([f"--output {run.path} is a file"], hint="name a folder")

@@ -110,7 +110,7 @@ def check_same_data(run: RunFolder, settings: dict[str, Any]) -> None:
             raise RunError(
                 f"{run.path} cannot be resumed: its {what} changed"
                 + (f" from {before} to {now}" if not isinstance(before, list) else ""),
-                hint="resume with what the run was started with, or start a new one with another -o",
+                hint="resume with what the run was started with, or start anew with another -o",
             )
 
 

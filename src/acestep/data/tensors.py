@@ -79,8 +79,9 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         ValueError,
         zipfile.BadZipFile,
     ) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
         raise TensorError(
-            f"{path} is not a tensor file that can be read safely: {str(error).splitlines()[0]}",
+            f"{path} is not a tensor file that can be read safely: {reason}",
             hint="delete it and run acestep preprocess again",
         ) from error
     if not isinstance(record, dict) or not isinstance(record.get("target_latents"), Tensor):

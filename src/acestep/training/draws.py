@@ -4,10 +4,10 @@
 processes draw what one process with twice the accumulation draws.
 """
 
+import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,8 +49,8 @@ class Draw:
 
 def seed_for(seed: int, *key: int) -> int:
     """A 63-bit seed for a purpose and its counters; different keys give independent streams."""
-    words = np.random.SeedSequence([seed, *key]).generate_state(2, np.uint32)
-    return int(words[0]) << 31 | int(words[1]) >> 1
+    digest = hashlib.sha256(repr((seed, *key)).encode()).digest()
+    return int.from_bytes(digest[:8]) >> 1
 
 
 def generator_for(seed: int, *key: int) -> torch.Generator:

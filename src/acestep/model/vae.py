@@ -1,0 +1,146 @@
+"""Audio to latents and back, in tiles that give the result of one pass in bounded memory.
+
+A convolutional encoder sees a bounded stretch of audio for each frame. Its reach is computed from
+the config; tiles begin on frame boundaries and overlap by at least the reach, and what the edge of
+a tile disturbs is dropped. So tiling changes nothing but the order of float sums, and an hour needs
+no more memory than a few minutes.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from acestep.errors import AudioError
+
+DECODE_TILE = 512  # latent frames decoded at a time, 20.5 s
+
+_UNIT_REACH = 3 * (1 + 3 + 9)  # three residual units: 7 taps, dilated by 1, 3 and 9
+_EDGE_TAPS = 3  # the first and last convolutions have 7 taps
+
+
+@torch.no_grad()
+def encode_audio(
+    vae: Any,
+    blocks: Iterable[np.ndarray] | np.ndarray,
+    *,
+    seed: int,
+    tile_seconds: float = 30.0,
+) -> Tensor:
+    """Latents ``[1, T, C]`` of 48 kHz stereo, float32 on the CPU; ``T = floor(samples / hop)``.
+
+    ``blocks`` is audio ``[2, n]`` float32, whole or as an iterator of successive blocks of any
+    length. The encoder gives a mean and a deviation for each frame; the latents are drawn from
+    them as ``mean + deviation · noise``, as training data of this model always was. The noise comes
+    from a CPU generator seeded with ``seed``, frame by frame in the order of time, so that it
+    depends on nothing but the seed: not on the tiles, the blocks, the device, or how much follows.
+
+    Golden data: ``vae`` (mean and deviation). Raises :class:`AudioError` for less than one frame
+    (1920 samples).
+    """
+    generator = torch.Generator("cpu").manual_seed(seed)
+    tiles = []
+    for mean, deviation in encode_tiles(vae, blocks, tile_seconds=tile_seconds):
+        noise = [torch.randn(mean.shape[1], generator=generator) for _ in mean]
+        tiles.append(mean + deviation * torch.stack(noise))
+    return torch.cat(tiles)[None]
+
+
+@torch.no_grad()
+def encode_tiles(
+    vae: Any, blocks: Iterable[np.ndarray] | np.ndarray, *, tile_seconds: float = 30.0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Mean and deviation of successive stretches of audio, each ``[frames, C]`` float32, CPU.
+
+    Put together they are what the encoder says of the whole audio in one pass.
+    """
+    hop = math.prod(vae.config["downsampling_ratios"])
+    before, after = encoder_reach(vae.config)
+    step = max(1, round(tile_seconds * vae.config["sampling_rate"] / hop))  # frames
+    held = np.empty((2, 0), dtype=np.float32)  # audio from frame `start` on
+    start = done = samples = 0
+    for block in _pieces(blocks, step * hop):
+        samples += block.shape[1]
+        held = np.concatenate([held, block], axis=1)
+        while held.shape[1] >= (done - start + step + after) * hop:
+            tile = held[:, : (done - start + step + after) * hop]
+            yield _posterior(vae, tile, done - start, step)
+            done += step
+            held = held[:, max(0, done - before - start) * hop :].copy()
+            start = max(start, done - before)
+    frames = samples // hop
+    if frames == 0:
+        raise AudioError(
+            f"{samples} samples are too short to encode: one frame takes {hop}",
+            hint="Leave the file out, or use a longer one.",
+        )
+    if frames > done:
+        yield _posterior(vae, held, done - start, frames - done)
+
+
+@torch.no_grad()
+def decode_audio(vae: Any, latents: Tensor, *, tile_frames: int = DECODE_TILE) -> np.ndarray:
+    """Audio ``[2, T · hop]`` float32 at 48 kHz of latents ``[1, T, C]``; golden data: ``vae``.
+
+    Decoded in tiles with the overlap that exactness needs; nothing is normalised or clipped.
+    """
+    hop = math.prod(vae.config["downsampling_ratios"])
+    before, after = decoder_reach(vae.config)
+    weight = next(vae.parameters())
+    frames = latents.shape[1]
+    audio = np.empty((vae.config["audio_channels"], frames * hop), dtype=np.float32)
+    for first in range(0, frames, tile_frames):
+        last = min(first + tile_frames, frames)
+        low, high = max(0, first - before), min(frames, last + after)
+        tile = latents[:, low:high].transpose(1, 2).to(device=weight.device, dtype=weight.dtype)
+        sound = vae.decoder(tile)[0, :, (first - low) * hop : (last - low) * hop]
+        audio[:, first * hop : last * hop] = sound.float().cpu().numpy()
+    return audio
+
+
+def encoder_reach(config: Mapping[str, Any]) -> tuple[int, int]:
+    """How many frames of audio before and after a frame its encoding depends on.
+
+    7 and 7 for the published VAE (its 26,250 samples are 13.7 frames), 11 and 11 for the small one.
+    """
+    ratios = config["downsampling_ratios"]
+    low, high = -1, 1  # the last convolution has three taps
+    for stride in reversed(ratios):
+        padding = math.ceil(stride / 2)
+        low = low * stride - padding - _UNIT_REACH
+        high = high * stride - padding + 2 * stride - 1 + _UNIT_REACH
+    low, high = low - _EDGE_TAPS, high + _EDGE_TAPS
+    hop = math.prod(ratios)
+    return math.ceil(-low / hop), math.ceil((high + 1 - hop) / hop)
+
+
+def decoder_reach(config: Mapping[str, Any]) -> tuple[int, int]:
+    """How many frames before and after a frame its audio depends on."""
+    ratios = config["downsampling_ratios"]
+    low, high = -_EDGE_TAPS, math.prod(ratios) - 1 + _EDGE_TAPS
+    for stride in ratios:  # from the output back: the decoder upsamples in reverse order
+        padding = math.ceil(stride / 2)
+        low, high = low - _UNIT_REACH, high + _UNIT_REACH
+        low = math.ceil((low + padding - 2 * stride + 1) / stride)
+        high = math.floor((high + padding) / stride)
+    return _EDGE_TAPS - low, high + _EDGE_TAPS
+
+
+def _pieces(blocks: Iterable[np.ndarray] | np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The same audio in blocks of at most ``size`` samples."""
+    for block in [blocks] if isinstance(blocks, np.ndarray) else blocks:
+        assert block.ndim == 2 and block.shape[0] == 2, f"audio must be [2, n], is {block.shape}"
+        for first in range(0, block.shape[1], size):
+            yield block[:, first : first + size]
+
+
+def _posterior(vae: Any, audio: np.ndarray, skip: int, frames: int) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of ``frames`` frames of a tile, from its frame ``skip`` on."""
+    weight = next(vae.parameters())
+    signal = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
+    states = vae.encoder(signal.to(device=weight.device, dtype=weight.dtype)).float()
+    mean, scale = states[0, :, skip : skip + frames].cpu().T.chunk(2, dim=1)
+    return mean, nn.functional.softplus(scale) + 1e-4

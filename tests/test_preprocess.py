@@ -1,0 +1,347 @@
+"""Preprocessing: only what changed, whatever happens, and within bounded memory."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from acestep.config import PreprocessConfig
+from acestep.data.audio import RATE, write_audio
+from acestep.data.tensors import load_record, load_samples, read_manifest
+from acestep.errors import DatasetError, ModelError, TensorError
+from acestep.events import Finished, Notice, Skipped
+from acestep.preprocess import preprocess
+
+
+def tone(seconds, frequency=220.0):
+    time = np.arange(round(seconds * RATE)) / RATE
+    left = 0.4 * np.sin(2 * np.pi * frequency * time) * np.exp(-(time % 0.5) * 6)
+    return np.stack([left, 0.8 * left]).astype(np.float32)
+
+
+def dataset_of(folder, samples, tag="mytag", **settings):
+    folder.mkdir(exist_ok=True)
+    path = folder / "dataset.json"
+    values = {"dataset_name": "test", "activation_tag": tag, "tag_position": "prepend", **settings}
+    path.write_text(json.dumps({**values, "samples": samples}))
+    return path
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    songs = tmp_path / "songs"
+    songs.mkdir()
+    for name, seconds, frequency in (
+        ("a.wav", 3.01, 220),
+        ("b.flac", 2.5, 330),
+        ("c.ogg", 2.0, 440),
+    ):
+        write_audio(songs / name, tone(seconds, frequency), RATE)
+    return dataset_of(
+        songs,
+        [
+            {
+                "audio_path": "a.wav",
+                "caption": "piano",
+                "bpm": 120,
+                "keyscale": "A minor",
+                "timesignature": 4,
+            },
+            {
+                "audio_path": "b.flac",
+                "caption": "guitar",
+                "lyrics": "[Verse]\nla la",
+                "language": "en",
+            },
+            {"audio_path": "c.ogg", "caption": "bells", "instrumental": True},
+        ],
+    )
+
+
+def run(dataset, output, **knobs):
+    return list(preprocess(PreprocessConfig(dataset=dataset, output=output, device="cpu", **knobs)))
+
+
+def finished(events):
+    assert isinstance(events[-1], Finished)
+    return events[-1].facts
+
+
+def edit(dataset, index, **changes):
+    values = json.loads(dataset.read_text())
+    values["samples"][index].update(changes)
+    dataset.write_text(json.dumps(values))
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_files_are_as_the_guide_says(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    facts = finished(run(dataset, output))
+    assert facts["samples"] == facts["audio_encoded"] == facts["texts_encoded"] == 3
+    manifest = read_manifest(output)
+    assert manifest.model["name"] == "mini" and manifest.dataset["tag"] == "mytag"
+    by_name = {sample.metadata["filename"]: sample for sample in load_samples(output, manifest)}
+    sample = by_name["a.wav"]
+    assert sample.latents.shape == (75, 64) and sample.context.shape == (75, 128)
+    assert sample.metadata["duration"] == 3.0 and sample.metadata["bpm"] == 120
+    assert sample.metadata["caption_text"].startswith("# Instruction\n")
+    assert "mytag, piano" in sample.metadata["caption_text"]
+    assert "- duration: 3 seconds" in sample.metadata["caption_text"]
+    assert torch.equal(sample.context[:, 64:], torch.ones(75, 64))
+    lyrics = by_name["b.flac"].metadata["lyrics_text"]
+    assert lyrics == "# Languages\nen\n\n# Lyric\n[Verse]\nla la<|endoftext|>"
+    files = sorted(path.name for path in output.iterdir())
+    assert files == sorted([entry["file"] for entry in manifest.samples] + ["manifest.json"])
+    assert all(name.startswith("sample_") for name in files[1:])
+
+
+def test_a_second_run_encodes_nothing_and_changes_no_byte(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    run(dataset, output)
+    before = contents(output)
+    facts = finished(run(dataset, output))
+    assert facts["audio_encoded"] == facts["texts_encoded"] == 0
+    assert contents(output) == before
+
+
+def test_a_changed_caption_encodes_the_text_of_that_song_alone(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    run(dataset, output)
+    before = contents(output)
+    edit(dataset, 0, caption="organ")
+    facts = finished(run(dataset, output))
+    assert facts["audio_encoded"] == 0 and facts["texts_encoded"] == 1
+    after = contents(output)
+    changed = {name for name in after if after[name] != before[name]} - {"manifest.json"}
+    assert len(changed) == 1
+    assert read_manifest(output).fingerprint != ""
+    record = load_record(output / changed.pop())
+    assert "mytag, organ" in record["metadata"]["caption_text"]
+
+
+def test_a_changed_tag_or_audio_encodes_what_it_touches(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    run(dataset, output)
+    values = json.loads(dataset.read_text())
+    dataset.write_text(json.dumps(values | {"activation_tag": "other"}))
+    assert finished(run(dataset, output))["texts_encoded"] == 3
+    write_audio(dataset.parent / "a.wav", tone(2.2, 500), RATE)
+    facts = finished(run(dataset, output))
+    assert facts["audio_encoded"] == facts["texts_encoded"] == 1
+
+
+def test_another_seed_or_model_encodes_everything_again(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    run(dataset, output)
+    assert finished(run(dataset, output, seed=7))["audio_encoded"] == 3
+    import shutil
+
+    from acestep.model.base import find_model
+
+    copy = tmp_path / "model"
+    shutil.copytree(find_model("mini").path, copy)
+    config = copy / "transformer" / "config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps(values | {"sliding_window": 64}))
+    facts = finished(run(dataset, output, seed=7, model=str(copy)))
+    assert facts["audio_encoded"] == facts["texts_encoded"] == 3
+
+
+def test_an_interrupted_run_goes_on_where_it_was(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    seen = 0
+    for event in preprocess(PreprocessConfig(dataset=dataset, output=output, device="cpu")):
+        seen += type(event).__name__ == "Progress"
+        if seen == 3:  # two songs' audio is encoded
+            break
+    with pytest.raises(TensorError, match="has not finished"):
+        read_manifest(output)
+    facts = finished(run(dataset, output))
+    assert facts["audio_encoded"] == 1 and facts["texts_encoded"] == 3
+    whole = tmp_path / "whole"
+    run(dataset, whole)
+    ours, wanted = (load_samples(f, read_manifest(f)) for f in (output, whole))
+    assert all(
+        torch.equal(a.latents, b.latents) and torch.equal(a.condition, b.condition)
+        for a, b in zip(ours, wanted, strict=True)
+    )
+
+
+def test_training_never_sees_a_folder_that_is_half_redone(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    run(dataset, output)
+    edit(dataset, 0, caption="organ")
+    events = preprocess(PreprocessConfig(dataset=dataset, output=output, device="cpu"))
+    for event in events:
+        if type(event).__name__ == "Progress":
+            break
+    events.close()
+    with pytest.raises(TensorError, match="has not finished"):
+        read_manifest(output)
+
+
+def test_segments_have_their_own_duration_context_and_lyrics(dataset, tmp_path):
+    edit(dataset, 0, lyrics="[Verse]\none\ntwo\nthree", language="en")
+    output = tmp_path / "tensors"
+    run(dataset, output, segment_seconds=1.0)
+    samples = [
+        s for s in load_samples(output, read_manifest(output)) if s.metadata["filename"] == "a.wav"
+    ]
+    assert [s.metadata["start"] for s in samples] == [0.0, 1.0, 2.0]
+    assert all(s.latents.shape[0] == 25 and s.context.shape[0] == 25 for s in samples)
+    assert all("- duration: 1 seconds" in s.metadata["caption_text"] for s in samples)
+    assert [s.metadata["lyrics"] for s in samples] == [
+        "[Verse]\none",
+        "[Verse]\ntwo",
+        "[Verse]\nthree",
+    ]
+    assert len({s.song for s in samples}) == 1
+
+
+def test_long_songs_are_cut_and_it_is_said(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    events = run(dataset, output, max_seconds=2.0)
+    notices = [event.message for event in events if isinstance(event, Notice)]
+    assert any("first 2 s of 3 s" in message for message in notices)
+    samples = load_samples(output, read_manifest(output))
+    assert {sample.latents.shape[0] for sample in samples} == {50}
+    assert all("- duration: 2 seconds" in sample.metadata["caption_text"] for sample in samples)
+
+
+def test_bad_songs_are_skipped_by_name_and_the_rest_goes_on(dataset, tmp_path):
+    values = json.loads(dataset.read_text())
+    (dataset.parent / "broken.mp3").write_bytes(b"not audio")
+    values["samples"] += [
+        {"audio_path": "gone.wav", "caption": "x"},
+        {"audio_path": "broken.mp3", "caption": "x"},
+    ]
+    dataset.write_text(json.dumps(values))
+    events = run(dataset, tmp_path / "tensors")
+    skipped = [event for event in events if isinstance(event, Skipped)]
+    assert {
+        name for event in skipped for name in ("gone.wav", "broken.mp3") if name in event.what
+    } == {"gone.wav", "broken.mp3"}
+    assert all(event.reason for event in skipped)
+    facts = finished(events)
+    assert facts["samples"] == 3 and facts["skipped"] == 2
+
+
+def test_songs_without_words_are_skipped_unless_a_tag_speaks_for_them(dataset, tmp_path):
+    edit(dataset, 1, caption="")
+    assert finished(run(dataset, tmp_path / "tagged"))["samples"] == 3
+    values = json.loads(dataset.read_text())
+    dataset.write_text(json.dumps(values | {"activation_tag": ""}))
+    events = run(dataset, tmp_path / "bare")
+    skipped = [event for event in events if isinstance(event, Skipped)]
+    assert len(skipped) == 1 and "caption" in skipped[0].reason and "b.flac" in skipped[0].what
+
+
+def test_nothing_usable_is_an_error_and_leaves_what_was_there(dataset, tmp_path):
+    output = tmp_path / "tensors"
+    run(dataset, output)
+    before = contents(output)
+    bad = dataset_of(tmp_path / "bad", [{"audio_path": "nowhere.wav", "caption": "x"}])
+    with pytest.raises(DatasetError, match="no song"):
+        run(bad, output)
+    assert contents(output) == before
+
+
+def test_a_missing_model_is_said_before_anything_is_written(dataset, tmp_path):
+    with pytest.raises(ModelError):
+        run(dataset, tmp_path / "tensors", model=str(tmp_path / "nowhere"))
+    assert not (tmp_path / "tensors").exists()
+
+
+def test_an_id_cannot_lead_out_of_the_folder(dataset, tmp_path):
+    edit(dataset, 0, id="../../escaped")
+    output = tmp_path / "deep" / "er" / "tensors"
+    run(dataset, output)
+    assert not list(tmp_path.rglob("*escaped*.pt")) or all(
+        path.parent == output for path in tmp_path.rglob("*escaped*.pt")
+    )
+
+
+def test_offload_gives_the_same_tensors(dataset, tmp_path):
+    run(dataset, tmp_path / "a")
+    run(dataset, tmp_path / "b", offload=True)
+    pairs = zip(
+        *(load_samples(f, read_manifest(f)) for f in (tmp_path / "a", tmp_path / "b")), strict=True
+    )
+    assert all(
+        torch.equal(a.condition, b.condition) and torch.equal(a.context, b.context)
+        for a, b in pairs
+    )
+
+
+def test_vae_and_text_encoder_are_never_in_memory_together(dataset, tmp_path, monkeypatch):
+    import gc
+    import weakref
+
+    module = sys.modules["acestep.preprocess"]
+    alive: dict[str, weakref.ref] = {}
+    real_vae, real_text = module.load_vae, module.load_text_encoder
+
+    def load_vae(*args):
+        vae = real_vae(*args)
+        alive["vae"] = weakref.ref(vae)
+        return vae
+
+    def load_text(*args):
+        gc.collect()
+        assert alive["vae"]() is None, "the VAE is still in memory"
+        return real_text(*args)
+
+    monkeypatch.setattr(module, "load_vae", load_vae)
+    monkeypatch.setattr(module, "load_text_encoder", load_text)
+    run(dataset, tmp_path / "tensors")
+    assert "vae" in alive
+
+
+PEAK = """
+import resource, sys
+from pathlib import Path
+from acestep.config import PreprocessConfig
+from acestep.preprocess import preprocess
+for _ in preprocess(PreprocessConfig(dataset=Path(sys.argv[1]), output=Path(sys.argv[2]), device="cpu",
+                                     max_seconds=1e6, tile_seconds=10)):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_a_songs_length(tmp_path):
+    peaks = []
+    for minutes in (0.5, 3):
+        folder = tmp_path / f"{minutes}"
+        folder.mkdir()
+        write_audio(folder / "a.flac", np.tile(tone(10), (1, round(6 * minutes))), RATE)
+        dataset = dataset_of(folder, [{"audio_path": "a.flac", "caption": "long"}])
+        done = subprocess.run(
+            [sys.executable, "-c", PEAK, str(dataset), str(folder / "out")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=os.environ | {"OMP_NUM_THREADS": "2"},
+        )
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] < 1.2 * peaks[0], peaks
+
+
+def test_two_processes_share_the_songs(dataset, tmp_path):
+    from test_processes import acestep
+
+    output, alone = tmp_path / "two", tmp_path / "one"
+    text = acestep("preprocess", dataset, "-o", output, "--device", "cpu", "--json", processes=2)
+    acestep("preprocess", dataset, "-o", alone, "--device", "cpu")
+    assert json.loads(text.splitlines()[-1])["facts"]["audio_encoded"] == 3
+    ours, wanted = (load_samples(f, read_manifest(f)) for f in (output, alone))
+    assert [s.name for s in ours] == [s.name for s in wanted]
+    assert all(torch.equal(a.condition, b.condition) for a, b in zip(ours, wanted, strict=True))
+    assert read_manifest(output).fingerprint == read_manifest(alone).fingerprint

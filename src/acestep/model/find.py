@@ -26,6 +26,7 @@ from acestep.model.layout import (
     TEXT_FOLDER,
     BaseModel,
     is_model,
+    layout_of,
     model_files,
     read_model,
 )
@@ -48,6 +49,7 @@ KNOWN = {
 }
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+_SHARED = ("vae", TEXT_FOLDER)  # what every checkpoint uses, published once
 _KINDS = ("*.json", "*.safetensors", f"*{SILENCE_FILE}")
 _NEVER = ["*.py", "*.bin", "*.ckpt", "*.pkl", "*.pickle", "*.pth", "acestep-5Hz-lm-*"]
 
@@ -157,21 +159,31 @@ def _locate(wanted: str) -> BaseModel | None:
 def _read_snapshot(wanted: str, *, local: bool) -> BaseModel:
     """A model from the Hub cache, which is filled from the Hub first unless ``local``."""
     repo, short = _repo_of(wanted)
-    own = [f"{short}/{kind}" for kind in _KINDS] if repo == MAIN_REPO else list(_KINDS)
-    shared = [f"{part}/{kind}" for part in ("vae", TEXT_FOLDER) for kind in _KINDS]
-    snapshot = _snapshot(repo, own + shared if repo == MAIN_REPO else own, local)
     try:
-        if (snapshot / "model_index.json").is_file():
-            return read_model(snapshot, name=wanted, source=wanted)
+        if repo == MAIN_REPO:
+            wants = [f"{part}/{kind}" for part in (short, *_SHARED) for kind in _KINDS]
+            snapshot = _snapshot(repo, wants, local)
+        else:
+            if not local:  # its kind first: nobody wants the weights of something else
+                kind = ["model_index.json", "config.json", f"{short}/config.json"]
+                layout_of(_checkpoint(_snapshot(repo, kind, local), short))
+            snapshot = _snapshot(repo, list(_KINDS), local)
+        folder = _checkpoint(snapshot, short)
         companions = [snapshot]
-        if not all((snapshot / part).is_dir() for part in ("vae", TEXT_FOLDER)):
-            companions.append(_snapshot(MAIN_REPO, shared, local))
-        folder = snapshot / short if (snapshot / short).is_dir() else snapshot
+        alone = not all((snapshot / part).is_dir() for part in _SHARED)
+        if layout_of(folder) == "original" and alone:
+            wants = [f"{part}/{kind}" for part in _SHARED for kind in _KINDS]
+            companions.append(_snapshot(MAIN_REPO, wants, local))
         return read_model(folder, name=wanted, source=wanted, companions=companions)
     except ModelError as error:
         if local:
             raise _IncompleteCache(str(error), hint=error.hint) from error
         raise
+
+
+def _checkpoint(snapshot: Path, short: str) -> Path:
+    """A repository's checkpoint: in a folder of that name, or at its top."""
+    return snapshot / short if (snapshot / short).is_dir() else snapshot
 
 
 def _snapshot(repo: str, patterns: list[str], local: bool) -> Path:

@@ -36,7 +36,8 @@ def of(kind, events):
 
 
 def weights(run_folder, name):
-    return load_file(run_folder / "checkpoints" / name / "adapter_model.safetensors")
+    stored = load_file(run_folder / "checkpoints" / name / "adapter_model.safetensors")
+    return {key: tensor.clone() for key, tensor in stored.items()}  # no longer mapped to the file
 
 
 def same(a, b):

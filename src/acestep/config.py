@@ -8,8 +8,20 @@ Flags, ``--help``, documentation, validation and (later) widgets are readings of
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import CliPositionalArg
+
+from acestep.errors import ConfigError
+from acestep.knobs import problems
 
 TagPosition = Literal["prepend", "append", "replace"]
 Device = Literal["cuda", "mps", "cpu"]
@@ -19,10 +31,20 @@ AdapterFormat = Literal["peft", "diffusers", "comfyui", "upstream", "merged"]
 
 
 def knob(
-    default: Any, help: str, *, recommended: tuple[float, float] | None = None, **limits: Any
+    default: Any,
+    help: str,
+    *,
+    recommended: tuple[float, float] | None = None,
+    times: str | None = None,
+    unless: tuple[str, str] | None = None,
+    **limits: Any,
 ) -> Any:
-    """A config field: default, one sentence, hard limits, and the guide's range if it has one."""
-    extra = {"recommended": list(recommended)} if recommended else None
+    """A config field: default, one sentence, hard limits, and the guide's range if it has one.
+
+    ``times`` names another knob that the recommended range is a multiple of; ``unless`` names one
+    and the value of it beside which the range does not hold.
+    """
+    extra: Any = {"recommended": recommended, "times": times, "unless": unless}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 
@@ -32,9 +54,29 @@ def output(default: Any, help: str) -> Any:
 
 
 class Config(BaseModel):
-    """Frozen, and strict about names: a misspelt knob is an error, not a surprise."""
+    """Frozen, and strict about names: a misspelt knob is an error, not a surprise.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    Raises ``ConfigError`` that lists everything that is wrong with the values.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, allow_inf_nan=False
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ConfigError(problems(type(self), values, error)) from error
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_empty_path(cls, value: Any, info: ValidationInfo) -> Any:
+        """An empty path would be the current folder, which nobody means by an empty variable."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        if value == "" and kind in (Path, Path | None):
+            raise ValueError("empty")
+        return value
 
 
 class ScanConfig(Config):
@@ -131,7 +173,13 @@ class TrainConfig(Config):
     rank: int = knob(
         64, "Capacity: 32 subtle, 64 balanced, 128 complex.", ge=1, recommended=(8, 256)
     )
-    alpha: float = knob(128.0, "Scaling is alpha / rank; not given, it is 2 × rank.", gt=0)
+    alpha: float = knob(
+        128.0,
+        "Scaling is alpha / rank; not given, it is 2 × rank.",
+        gt=0,
+        recommended=(1, 4),
+        times="rank",
+    )
     dropout: float = knob(0.1, "Against overfitting.", ge=0, lt=1, recommended=(0.0, 0.5))
     targets: str = knob(
         "attention",
@@ -139,7 +187,11 @@ class TrainConfig(Config):
     )
 
     learning_rate: float = knob(
-        1e-4, "Step size; too high is unstable.", gt=0, recommended=(1e-5, 1e-3)
+        1e-4,
+        "Step size; too high is unstable.",
+        gt=0,
+        recommended=(1e-5, 1e-3),
+        unless=("optimizer", "prodigy"),
     )
     epochs: int = knob(
         500, "Passes over the songs; 500 fits 8 songs.", ge=1, recommended=(100, 2000)
@@ -248,7 +300,7 @@ class GenerateConfig(Config):
     keyscale: str | None = knob(None, 'Key, for example "Bb Major" or "Am".')
     timesignature: str | None = knob(None, "Time signature: 4, 3/4, 6/8 …")
     language: str = knob("unknown", "Vocal language code (en, ko, …).")
-    seed: int = knob(42, "Same seed, same song.", ge=0)
+    seed: int = knob(42, "Same seed, same song.", ge=0, lt=2**63)
     steps: int | None = knob(
         None, "Denoising steps (default: 8 for turbo, 50 for base and sft).", ge=1, le=1000
     )
@@ -298,3 +350,16 @@ class ModelsConfig(Config):
 
 class DoctorConfig(Config):
     """Check the installation: versions, device, memory, models, audio formats."""
+
+
+COMMANDS: dict[str, type[Config]] = {
+    "scan": ScanConfig,
+    "label": LabelConfig,
+    "edit": EditConfig,
+    "preprocess": PreprocessConfig,
+    "train": TrainConfig,
+    "export": ExportConfig,
+    "generate": GenerateConfig,
+    "models": ModelsConfig,
+    "doctor": DoctorConfig,
+}

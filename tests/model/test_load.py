@@ -228,6 +228,7 @@ class Bomb:
         return (Path.touch, (self.file,))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("form", ["pickle", "torch", "torch-legacy"])
 def test_a_pickle_posing_as_silence_is_refused_and_never_executed(checkpoint, tmp_path, form):
     mark = tmp_path / "executed"
@@ -269,6 +270,25 @@ def test_damaged_silence_is_refused(checkpoint):
         file.write_bytes(content)
         with pytest.raises(ModelError, match=r"silence_latent\.pt"):
             load_silence(find_model(str(checkpoint)))
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_silence_with_flipped_bytes_is_read_or_refused(checkpoint, zipped):
+    file = checkpoint / "silence_latent.pt"
+    silence = torch.load(file, weights_only=True)[:, :, :800].clone()
+    torch.save(silence, file, _use_new_zipfile_serialization=zipped)
+    model, whole = find_model(str(checkpoint)), file.read_bytes()
+    draw = np.random.default_rng(7)
+    for _ in range(400):
+        broken = bytearray(whole)
+        for at in draw.integers(0, 700, size=3):
+            broken[at] = draw.integers(256)
+        file.write_bytes(broken)
+        try:
+            load_silence(model)
+        except ModelError as error:
+            assert "silence_latent.pt" in str(error)
 
 
 def test_silence_of_another_length_is_kept_whole(checkpoint):
@@ -317,6 +337,7 @@ def test_other_rope_and_norm_values_reach_the_modules(checkpoint):
     assert changed.layers[0].self_attn_norm.eps == 1e-2 and changed.rope_theta == 100.0
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 @torch.no_grad()
 def test_zeroed_residual_units_are_left_out_without_changing_a_bit():
     model = find_model()

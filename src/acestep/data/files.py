@@ -2,12 +2,32 @@
 
 import json
 import os
+import pickle
 import shutil
+import struct
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+# What torch.load(weights_only=True) raises for files that are damaged, hostile or of another kind
+# (found by flipping bytes of good ones). RuntimeError includes out of memory; nothing is executed.
+TORCH_FILE_ERRORS = (
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    OverflowError,
+)
 
 
 @contextmanager
@@ -92,3 +112,8 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def shown(path: Path | str) -> str:
+    """A path as text that can be printed and saved: bytes that are no Unicode become escapes."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,7 +6,6 @@ part comes back in eval mode, frozen, on the device and in the dtype asked for.
 """
 
 import inspect
-import pickle
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -27,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn.utils import remove_weight_norm
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 
+from acestep.data.files import TORCH_FILE_ERRORS
 from acestep.errors import ModelError
 from acestep.model.convert import PREFIXES, rename_key
 from acestep.model.layout import SILENCE_FILE, BaseModel
@@ -249,7 +249,7 @@ def _stored_silence(model: BaseModel) -> tuple[Path, Tensor]:
         file = model.path / SILENCE_FILE
         try:
             value = torch.load(file, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        except TORCH_FILE_ERRORS as error:
             raise ModelError(
                 f"{file} is not a plain tensor file; nothing in it was executed",
                 hint="Download it again from where the model was published.",

@@ -1,0 +1,152 @@
+"""CSV tables that name songs: the export of key and tempo finders (``File,BPM,Key,Caption``)."""
+
+import csv
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from acestep.data.files import shown
+from acestep.data.labels import read_bpm, read_key
+from acestep.data.text import read_text
+from acestep.errors import LabelError
+from acestep.events import Notice
+
+# Field of Song → (value, source)
+Labels = dict[str, tuple[Any, str]]
+_COLUMNS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "bpm": ("bpm", read_bpm),
+    "key": ("keyscale", read_key),
+    "caption": ("caption", str.strip),
+    "title": ("title", str.strip),
+}
+
+
+def read_tables(root: Path, songs: Iterable[Path]) -> tuple[dict[Path, Labels], list[Notice]]:
+    """The labels that the CSV files of a folder give to songs, and what could not be used.
+
+    Keys are absolute paths. Commas, semicolons or tabs; column names in any case; only ``File`` is
+    needed. A row names a song by its path inside ``root``, or by its file name where only one song
+    has it: a name that fits several is reported, not guessed. Later rows and files win.
+    """
+    index = _Index(root, songs)
+    found: dict[Path, Labels] = {}
+    notices: list[Notice] = []
+    names = sorted(entry.name for entry in os.scandir(root) if entry.is_file())
+    for name in names:
+        if not name.lower().endswith(".csv") or name.startswith("."):
+            continue
+        try:
+            rows = list(_rows(read_text(root / name)))
+        except LabelError as error:
+            notices.append(Notice(f"{error}; {error.hint}", about=shown(name)))
+            continue
+        except csv.Error as error:
+            notices.append(Notice(f"it is not a CSV table: {error}", about=shown(name)))
+            continue
+        problems = list(_use(rows, index, found))
+        notices += [Notice(problem, about=shown(name)) for problem in problems]
+    return found, notices
+
+
+def plain(name: str) -> str:
+    """A name for comparing: macOS decomposes accents, and case differs between systems."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def absolute(path: Path) -> Path:
+    """The path from the root of the disk; links stay."""
+    return Path(os.path.abspath(path))
+
+
+def _use(
+    rows: list[tuple[int, dict[str, str]]], index: "_Index", found: dict[Path, Labels]
+) -> Iterator[str]:
+    """Give the rows' labels to the songs; the sentences say what could not be used."""
+    if not rows:
+        yield "it is ignored: it has no rows with a column File"
+    strangers = []
+    for line, row in rows:
+        songs = index.find(row["file"])
+        if not songs:
+            strangers.append(row["file"])
+        elif len(songs) > 1:
+            several = ", ".join(map(index.relative, songs))
+            yield f"line {line}: {row['file']!r} may be any of {several}; add the folder to it"
+        else:
+            yield from _take(line, row, found.setdefault(songs[0], {}))
+    if strangers:
+        few = ", ".join(strangers[:3]) + (" …" if len(strangers) > 3 else "")
+        yield f"{len(strangers)} of {len(rows)} rows name no song here: {few}"
+
+
+def _take(line: int, row: dict[str, str], labels: Labels) -> Iterator[str]:
+    for column, (label, read) in _COLUMNS.items():
+        try:
+            value = read(row.get(column, ""))
+        except ValueError as error:
+            yield f"line {line}: {column} {row[column]!r} {error}"
+            continue
+        if value not in (None, ""):
+            labels[label] = (value, "sidecar")
+
+
+def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a table that has a column File, with their line numbers; plain column names."""
+    lines = text.split("\n")
+    first = 1 if re.fullmatch(r"sep=.", lines[0].strip(), re.I) else 0  # a mark of Excel's
+    for delimiter in (",", ";", "\t"):
+        reader = csv.reader((line + "\n" for line in lines[first:]), delimiter=delimiter)
+        header: list[str] = []
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = [plain(cell.strip()) for cell in cells]
+                if "file" not in header:
+                    break
+                continue
+            row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
+            if row.get("file"):
+                yield first + reader.line_num, row
+        if "file" in header:
+            return
+
+
+class _Index:
+    """Finds songs by what a table calls them."""
+
+    def __init__(self, root: Path, songs: Iterable[Path]) -> None:
+        self.root = absolute(root)
+        self.paths = {song: plain(song.as_posix()) for song in map(absolute, songs)}
+
+    def relative(self, song: Path) -> str:
+        """A song's path inside the root."""
+        return os.path.relpath(song, self.root).replace(os.sep, "/")
+
+    def find(self, name: str) -> list[Path]:
+        """The songs that a table may mean: by path if it gives one, else by file name or stem."""
+        wanted = plain(name.strip().replace("\\", "/").removeprefix("./"))
+        last = wanted.rsplit("/", 1)[-1]
+        inside = plain(f"{self.root.as_posix()}/{wanted}")
+        if last == wanted:
+            return self._named(last)
+        if found := self._where(lambda song, path: path in (wanted, inside)):
+            return found
+        if not re.match(r"/|[a-z]:/", wanted):
+            return self._where(lambda song, path: path.endswith("/" + wanted))
+        # A path on the machine where the table was made: the longest end of it that is here.
+        ends = [(plain(self.relative(song)), song) for song in self.paths]
+        ends = [(end, song) for end, song in ends if wanted.endswith("/" + end) and "/" in end]
+        longest = max((len(end) for end, _ in ends), default=0)
+        return [song for end, song in ends if len(end) == longest] or self._named(last)
+
+    def _named(self, name: str) -> list[Path]:
+        return self._where(lambda song, path: path.endswith("/" + name)) or self._where(
+            lambda song, path: plain(song.stem) == name
+        )
+
+    def _where(self, test: Callable[[Path, str], bool]) -> list[Path]:
+        return [song for song, path in self.paths.items() if test(song, path)]

@@ -18,10 +18,9 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import CliPositionalArg
 
 from acestep.errors import ConfigError
-from acestep.knobs import problems
+from acestep.knobs import Positional, problems
 
 TagPosition = Literal["prepend", "append", "replace"]
 Device = Literal["cuda", "mps", "cpu"]
@@ -82,7 +81,7 @@ class Config(BaseModel):
 class ScanConfig(Config):
     """Find songs and their sidecars in a folder and write a dataset file."""
 
-    songs: CliPositionalArg[Path] = knob(..., "Folder with songs (searched with its sub-folders).")
+    songs: Positional[Path] = knob(..., "Folder with songs (searched with its sub-folders).")
     output: Path = output(
         Path("dataset.json"), "Dataset file to write; labels already in it are kept."
     )
@@ -100,7 +99,7 @@ class ScanConfig(Config):
 class LabelConfig(Config):
     """Fill in what is missing from sidecar files and embedded tags, or show a song's exact text."""
 
-    dataset: CliPositionalArg[Path] = knob(..., "Dataset file.")
+    dataset: Positional[Path] = knob(..., "Dataset file.")
     show: str | None = knob(
         None, "Print exactly what the encoder sees for this song (number, id or file name)."
     )
@@ -113,8 +112,8 @@ class LabelConfig(Config):
 class EditConfig(Config):
     """Change one song's labels by hand, or the dataset's settings when no song is named."""
 
-    dataset: CliPositionalArg[Path] = knob(..., "Dataset file.")
-    song: CliPositionalArg[str] = knob("", "The song: its number (from 1), id or file name.")
+    dataset: Positional[Path] = knob(..., "Dataset file.")
+    song: Positional[str] = knob("", "The song: its number (from 1), id or file name.")
     caption: str | None = knob(None, "Style, instruments, mood; without the tag.")
     genre: str | None = knob(None, "Genre.")
     lyrics: str | None = knob(None, 'Lyrics; "[Instrumental]" for none.')
@@ -137,7 +136,7 @@ class EditConfig(Config):
 class PreprocessConfig(Config):
     """Encode labelled songs once: latents, text states and context, one tensor file a song."""
 
-    dataset: CliPositionalArg[Path] = knob(..., "Dataset file.")
+    dataset: Positional[Path] = knob(..., "Dataset file.")
     output: Path = output(Path("tensors"), "Folder for the tensor files and their manifest.")
     model: str | None = knob(None, "Base model: name, folder or Hub id (default: mini).")
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
@@ -161,7 +160,7 @@ class PreprocessConfig(Config):
 class TrainConfig(Config):
     """Train an adapter on preprocessed tensors."""
 
-    tensors: CliPositionalArg[Path] = knob(..., "Folder that preprocess wrote.")
+    tensors: Positional[Path] = knob(..., "Folder that preprocess wrote.")
     output: Path = output(Path("runs/adapter"), "Run folder: config, events, checkpoints.")
     model: str | None = knob(None, "Base model (default: the one the tensors were made with).")
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
@@ -269,7 +268,7 @@ class TrainConfig(Config):
 class ExportConfig(Config):
     """Write a run's adapter in the form another program reads."""
 
-    run: CliPositionalArg[Path] = knob(
+    run: Positional[Path] = knob(
         ..., "Run folder, checkpoint, or any adapter folder or file."
     )
     output: Path = output(Path("my_lora"), "Folder to write.")
@@ -288,7 +287,7 @@ class GenerateConfig(Config):
     """Make music from a caption and lyrics, with or without adapters."""
 
     model: str | None = knob(None, "Base model (default: the adapter's if it is here, else mini).")
-    lora: list[Path] = knob([], "Adapter folder or file; may be given several times.")
+    lora: list[Path] = knob([], "Adapter folder or file.")
     lora_scale: list[float] = knob([], "Strength of each adapter, in order (default 1).")
     caption: str = knob("", "Style, instruments, mood; with the adapter's tag.")
     lyrics: str = knob("[Instrumental]", "Lyrics with section marks ([Verse 1], [Chorus]).")

@@ -9,19 +9,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_settings import CliPositionalArg
 
 from acestep.errors import ConfigError
 
 Kind = Literal["switch", "integer", "number", "text", "path", "choice"]
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 
-_POSITIONAL = get_args(CliPositionalArg[Path])[1]
+T = TypeVar("T")
+_POSITIONAL = "positional"
+Positional = Annotated[T, _POSITIONAL]  # a field that is given by its place, not by a flag
+
 _KINDS: dict[type, Kind] = {
     bool: "switch",
     int: "integer",
@@ -142,10 +144,11 @@ def refusal(knob: Knob, value: Any) -> str:
     return f"{knob.label} {given or repr(given)}: must be {knob.allowed()}{guide}"
 
 
-def unknown(name: str, known: list[str]) -> str:
+def unknown(name: str, known: list[str], value: str = "") -> str:
     """What to say about a name that does not exist, with the likeliest one that does."""
     guess = nearest(name, known)
-    return f"{name}: unknown" + (f"; did you mean {guess}?" if guess else "")
+    given = f"{name} {value}" if value else name
+    return f"{given}: unknown" + (f"; did you mean {guess}?" if guess else "")
 
 
 def nearest(name: str, known: list[str]) -> str | None:
@@ -266,6 +269,7 @@ def _limits(field: FieldInfo) -> dict[str, float]:
 __all__ = [
     "ConfigError",
     "Knob",
+    "Positional",
     "build",
     "knob_table",
     "knobs",

@@ -1,0 +1,190 @@
+"""The command line: parse, run the verb, show its events; errors become exit codes.
+
+Exit codes: 0 done, 1 the run failed, 2 wrong usage, 130 interrupted (Ctrl-C, SIGTERM, a STOP file,
+or nobody reads the output any more). torch is imported by the verbs, when one runs.
+"""
+
+import io
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from importlib import import_module
+from types import FrameType
+from typing import Any, NoReturn
+
+from acestep.config import COMMANDS
+from acestep.errors import AceStepError, ConfigError
+from acestep.events import Event, Failed, Notice, Stopped
+from acestep.flags import HELP, SHOW, Command, asks_for_help, help_text, parse
+from acestep.knobs import outside_recommended, unknown
+from acestep.terminal import Screen, failure, is_main_process, open_screen
+
+DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_HOMES = {"edit": "acestep.label"}  # a verb lives in the module of its name but for these
+
+Verb = Callable[[Any], Generator[Event, None, None]]
+
+
+def main(argv: list[str] | None = None, *, verbs: Mapping[str, Verb] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    ``verbs`` replaces the real ones, by name. An unexpected exception is left alone: its traceback
+    is the report.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    _never_fail_to_print()
+    try:
+        with _sigterm_interrupts():
+            code = _dispatch(arguments, verbs)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _forget_stdout()
+        return INTERRUPTED
+
+
+def _dispatch(arguments: list[str], verbs: Mapping[str, Verb] | None) -> int:
+    """Find the command and run it, or show help or the version."""
+    place = next((i for i, text in enumerate(arguments) if not text.startswith("-")), None)
+    before = arguments if place is None else arguments[:place]
+    if "--version" in before:
+        from importlib.metadata import version  # slow to import, and seldom asked
+
+        _say(f"acestep {version('acestep-studio')}")
+        return DONE
+    if place is None and asks_for_help(before):
+        _say(overview())
+        return DONE
+    try:
+        command = _parse(arguments, place)
+    except ConfigError as error:
+        return _fail(error, json="--json" in arguments)
+    if command is None:
+        return DONE
+    return _run(command, verbs)
+
+
+def _parse(arguments: list[str], place: int | None) -> Command | None:
+    """The command line as a command; nothing if it asked for help, which is shown."""
+    if place is None:
+        wrong = [unknown(flag, [*SHOW, *HELP]) for flag in arguments if flag not in SHOW]
+        raise ConfigError(
+            [*wrong, f"no command: one of {', '.join(COMMANDS)}"], hint="acestep --help"
+        )
+    name = arguments[place]
+    rest = arguments[:place] + arguments[place + 1 :]
+    if name not in COMMANDS:
+        raise ConfigError([f"{unknown(name, list(COMMANDS))}"], hint="acestep --help")
+    if asks_for_help(rest):
+        _say(help_text(name))
+        return None
+    return parse(name, rest)
+
+
+def _run(command: Command, verbs: Mapping[str, Verb] | None) -> int:
+    screen = open_screen(sys.stdout, json=command.json, quiet=command.quiet)
+    try:
+        for sentence in outside_recommended(command.config):
+            screen.show(Notice(sentence))
+        return _follow(_verb(command.name, verbs), command, screen)
+    except AceStepError as error:
+        screen.close()
+        return _fail(error, json=command.json)
+    finally:
+        screen.close()
+
+
+def _follow(verb: Verb, command: Command, screen: Screen) -> int:
+    """Show what a verb says. A generator left in the middle is closed, so that it can tidy up."""
+    code = DONE
+    with closing(verb(command.config)) as happening:
+        for event in happening:
+            try:
+                screen.show(event)
+            except BrokenPipeError:
+                _forget_stdout()
+                return INTERRUPTED
+            if isinstance(event, Stopped):
+                code = INTERRUPTED
+            elif isinstance(event, Failed):
+                code = FAILED
+    return code
+
+
+def _verb(name: str, verbs: Mapping[str, Verb] | None) -> Verb:
+    if verbs is not None:
+        return verbs[name]
+    return getattr(import_module(_HOMES.get(name, f"acestep.{name}")), name)
+
+
+def overview() -> str:
+    """What ``acestep --help`` shows: the commands, each with its sentence."""
+    lines = ["usage: acestep COMMAND … [flags]", "", "Teach a music model a style of your own."]
+    lines += ["", "commands:"]
+    for name, config_class in COMMANDS.items():
+        lines.append(f"  {name:<12}{(config_class.__doc__ or '').strip().splitlines()[0]}")
+    lines += ["", "flags of every command:"]
+    lines += [f"  {flag:<12}{text}" for flag, text in SHOW.items()]
+    lines += [f"  {', '.join(HELP):<12}Show help; after a command, its flags with their ranges."]
+    lines += [f"  {'--version':<12}Show the version."]
+    return "\n".join(lines)
+
+
+def _fail(error: AceStepError, *, json: bool) -> int:
+    """Report an error: for a person on stderr, with ``--json`` as an event; return its code."""
+    if json:
+        event = Failed(type(error).__name__, str(error), error.hint)
+        open_screen(sys.stdout, json=True, quiet=False).show(event)
+    else:
+        _tell(failure(str(error), error.hint), everyone=not isinstance(error, ConfigError))
+    return USAGE if isinstance(error, ConfigError) else FAILED
+
+
+def _say(text: str) -> None:
+    if is_main_process():
+        print(text)
+
+
+def _tell(text: str, *, everyone: bool = False) -> None:
+    """Print to stderr. A process that is not the main one names itself, if it speaks at all."""
+    if is_main_process():
+        print(text, file=sys.stderr)
+    elif everyone:
+        print(f"process {os.environ.get('RANK', '?')}: {text}", file=sys.stderr)
+
+
+def _never_fail_to_print() -> None:
+    """Titles and names in any script go to any terminal, escaped where it lacks them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _forget_stdout() -> None:
+    """Nobody reads: let what is still buffered go nowhere, instead of failing again at the end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """Within this, SIGTERM ends the work as Ctrl-C does: temporary files go, old ones stay."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

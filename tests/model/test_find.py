@@ -233,7 +233,10 @@ def test_a_damaged_cache_is_completed_by_a_download(hub, tmp_path):
         for file in (GOLDEN / "diffusers_tiny").rglob("*")
         if file.is_file()
     }
+    planner = "acestep-5Hz-lm-1.7B/model.safetensors"
+    hub.repos["somebody/tiny"][planner] = upstream("vae/config.json")
     first = find_model("somebody/tiny")
+    assert planner not in hub.sent
     (first.path / "vae" / "config.json").unlink()
     hub.sent.clear()
     assert find_model("somebody/tiny") == first

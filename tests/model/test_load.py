@@ -129,6 +129,14 @@ def test_tokenizer_appends_what_its_file_says(model):
     assert load_tokenizer(find_model())("a")["input_ids"] == [67]
 
 
+@pytest.mark.parametrize("content", ["", "{}", '{"model": 1}', '{"model": {"type": "Unigram"}}'])
+def test_a_damaged_tokenizer_is_refused(checkpoint, content):
+    file = checkpoint.parent / "Qwen3-Embedding-0.6B" / "tokenizer.json"
+    file.write_text(content)
+    with pytest.raises(ModelError, match=r"tokenizer\.json"):
+        load_tokenizer(find_model(str(checkpoint)))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_part_comes_frozen_in_eval_mode_and_in_the_dtype_asked_for(model, dtype):
     tokenizer, detokenizer = load_audio_tokenizer(model, CPU, dtype)

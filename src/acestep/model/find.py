@@ -51,7 +51,7 @@ KNOWN = {
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHARED = ("vae", TEXT_FOLDER)  # what every checkpoint uses, published once
 _KINDS = ("*.json", "*.safetensors", f"*{SILENCE_FILE}")
-_NEVER = ["*.py", "*.bin", "*.ckpt", "*.pkl", "*.pickle", "*.pth", "acestep-5Hz-lm-*"]
+_NEVER = ["acestep-5Hz-lm-*"]  # the planner: gigabytes that nothing here uses
 
 
 @dataclass(frozen=True)

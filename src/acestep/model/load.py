@@ -8,6 +8,7 @@ part comes back in eval mode, frozen, on the device and in the dtype asked for.
 import inspect
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3Model
 from acestep.data.files import TORCH_FILE_ERRORS
 from acestep.errors import ModelError
 from acestep.model.convert import PREFIXES, rename_key
-from acestep.model.layout import SILENCE_FILE, BaseModel
+from acestep.model.layout import SILENCE_FILE, BaseModel, read_config
 
 TIMBRE_FRAMES = 750  # 30 s: what the timbre encoder is given as a reference
 _AGAIN = "Download the model again."
@@ -99,10 +100,10 @@ def load_vae(
 def load_tokenizer(model: BaseModel) -> PreTrainedTokenizerFast:
     """The text tokenizer exactly as its file says, whatever class wrote it."""
     file = model.tokenizer_folder / "tokenizer.json"
-    try:
-        return PreTrainedTokenizerFast(tokenizer_file=str(file))
-    except (ValueError, OSError, KeyError, TypeError) as error:
-        raise ModelError(f"{file} cannot be read: {error}", hint=_AGAIN) from error
+    inner = read_config(file).get("model")
+    if not isinstance(inner, dict) or inner.get("type") != "BPE":  # the library raises plain
+        raise ModelError(f"{file} holds no byte-pair tokenizer", hint=_AGAIN)  # Exceptions
+    return PreTrainedTokenizerFast(tokenizer_file=str(file))
 
 
 def load_text_encoder(
@@ -221,16 +222,13 @@ def _tensors(model: BaseModel, component: str) -> Iterator[tuple[str, Tensor]]:
     """A component's tensors under the names of its class, read one by one from its files."""
     shared = model.layout == "original" and component in PREFIXES  # one file for several parts
     for file in model.weights(component):
-        try:
-            with safe_open(file, framework="pt") as stored:
-                for key in stored.keys():  # noqa: SIM118 (not a mapping)
-                    owner, name = rename_key(key) if shared else (component, key)
-                    if component == "text_encoder":
-                        name = key.removeprefix("model.")  # as saved with a head on it
-                    if owner == component and name != "lm_head.weight":
-                        yield name, stored.get_tensor(key)
-        except (SafetensorError, OSError) as error:
-            raise ModelError(f"{file} cannot be read: {error}", hint=_AGAIN) from error
+        with _opened(file) as stored:
+            for key in stored.keys():  # noqa: SIM118 (not a mapping)
+                owner, name = rename_key(key) if shared else (component, key)
+                if component == "text_encoder":
+                    name = key.removeprefix("model.")  # as saved with a head on it
+                if owner == component and name != "lm_head.weight":
+                    yield name, stored.get_tensor(key)
 
 
 def _load(
@@ -258,8 +256,18 @@ def _stored_silence(model: BaseModel) -> tuple[Path, Tensor]:
             raise ModelError(f"{file} holds no tensor of three dimensions", hint=_AGAIN)
         return file, value.transpose(1, 2)  # stored channels first
     for file in model.weights("condition_encoder"):
-        with safe_open(file, framework="pt") as stored:
+        with _opened(file) as stored:
             if "silence_latent" in stored.keys():  # noqa: SIM118 (not a mapping)
                 return file, stored.get_tensor("silence_latent")
     folder = model.folder("condition_encoder")
     raise ModelError(f"{folder}: tensor 'silence_latent' is missing", hint=_AGAIN)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A safetensors file; the library's errors become ours here."""
+    try:
+        with safe_open(file, framework="pt") as stored:
+            yield stored
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{file} cannot be read: {error}", hint=_AGAIN) from error

@@ -64,6 +64,14 @@ class AudioFacts:
     digest: str
     declared: float | None = None
 
+    @property
+    def duration(self) -> float:
+        """The length in seconds as a dataset keeps it: milliseconds, rounded down.
+
+        A song of 11.9996 s must not become one of 12: prompts name whole seconds, rounded down.
+        """
+        return math.floor(self.seconds * 1000 + 1e-6) / 1000
+
 
 def inspect_audio(path: Path | str) -> AudioFacts:
     """Decode a whole file and say what is in it.

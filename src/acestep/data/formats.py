@@ -201,7 +201,7 @@ def _encode(values: dict[str, Any], layout: Layout, tag: tuple[str, str]) -> dic
     for field in FIELDS:
         value = values[field.name]
         match field.name:
-            case "caption" if layout == "guide" and tag[1] != "replace":
+            case "caption" if layout == "guide" and tag[1] != "replace" and value.strip():
                 value = apply_tag(value, *tag)
             case "keyscale":
                 value = value or ""

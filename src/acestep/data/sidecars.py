@@ -16,6 +16,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,19 +48,24 @@ _TIME_STAMPS = re.compile(r"^[ \t]*(?:\[\d+:\d+(?:[.:]\d+)?\][ \t]*)+|^\[[a-z]+:
 class Sidecars:
     """What lies beside a set of songs.
 
-    ``root`` is the folder whose CSV tables count; ``songs`` are all audio files, since a table may
-    name a song by less than its path. ``ignore`` is a JSON file that is no sidecar: the dataset.
+    ``roots`` are the folders whose CSV tables count; ``songs`` are all audio files, since a table
+    may name a song by less than its path. ``ignore`` is the dataset file, which is no sidecar.
     """
 
-    root: Path
+    roots: list[Path]
     songs: list[Path]
     ignore: Path | None = None
     _folders: dict[Path, dict[str, list[str]]] = field(default_factory=dict)
     _rows: dict[Path, Labels] = field(default_factory=dict)
 
     def read_tables(self) -> list[Notice]:
-        """Read the CSV tables of the root; what in them could not be used."""
-        self._rows, notices = read_tables(self.root, self.songs)
+        """Read the CSV tables of the roots; what in them could not be used."""
+        notices = []
+        for root in self.roots:
+            rows, problems = read_tables(root, self.songs)
+            notices += problems
+            for song, labels in rows.items():
+                self._rows[song] = self._rows.get(song, {}) | labels
         return notices
 
     def labels(self, audio: Path) -> tuple[Labels, list[Notice]]:
@@ -153,14 +159,13 @@ class Sidecars:
         return any(plain(stem + suffix) in listing for suffix in SUFFIXES)
 
     def _listing(self, folder: Path) -> dict[str, list[str]]:
-        """A folder's files by their plain names."""
+        """A folder's files by their plain names; nothing where it is missing or closed."""
         if folder not in self._folders:
-            names: dict[str, list[str]] = {}
-            if os.path.isdir(folder):
+            self._folders[folder] = {}
+            with suppress(OSError):
                 for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
                     if entry.is_file():
-                        names.setdefault(plain(entry.name), []).append(entry.name)
-            self._folders[folder] = names
+                        self._folders[folder].setdefault(plain(entry.name), []).append(entry.name)
         return self._folders[folder]
 
 

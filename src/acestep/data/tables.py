@@ -5,6 +5,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def read_tables(root: Path, songs: Iterable[Path]) -> tuple[dict[Path, Labels], 
     index = _Index(root, songs)
     found: dict[Path, Labels] = {}
     notices: list[Notice] = []
-    names = sorted(entry.name for entry in os.scandir(root) if entry.is_file())
+    names: list[str] = []
+    with suppress(OSError):  # no such folder, no tables
+        names = sorted(entry.name for entry in os.scandir(root) if entry.is_file())
     for name in names:
         if not name.lower().endswith(".csv") or name.startswith("."):
             continue

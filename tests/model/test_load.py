@@ -16,6 +16,7 @@ from acestep.model.base import (
     find_model,
     load_audio_tokenizer,
     load_condition_encoder,
+    load_null_condition,
     load_silence,
     load_text_encoder,
     load_tokenizer,
@@ -77,6 +78,7 @@ def test_packed_and_padded_conditions_equal_the_original(model):
     assert furthest(states, golden["a.encoder_hidden_states"]) < 2e-5
     assert mask.equal(golden["a.encoder_attention_mask"])
     assert encoder.null_condition_emb.equal(golden["null_condition_emb"])
+    assert load_null_condition(model).equal(golden["null_condition_emb"])
 
 
 @torch.no_grad()

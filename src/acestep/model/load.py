@@ -15,9 +15,12 @@ from typing import Any
 
 import torch
 from accelerate import init_empty_weights
-from diffusers import AceStepTransformer1DModel, AutoencoderOobleck
-from diffusers.models.autoencoders.autoencoder_oobleck import OobleckResidualUnit
-from diffusers.pipelines.ace_step import (
+from diffusers.models.autoencoders.autoencoder_oobleck import (
+    AutoencoderOobleck,
+    OobleckResidualUnit,
+)
+from diffusers.models.transformers.ace_step_transformer import AceStepTransformer1DModel
+from diffusers.pipelines.ace_step.modeling_ace_step import (
     AceStepAudioTokenDetokenizer,
     AceStepAudioTokenizer,
     AceStepConditionEncoder,

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -197,7 +196,7 @@ def _plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
     parts = cut_song(seconds, config.max_seconds, config.segment_seconds)
     for number, (start, length) in enumerate(parts):
         suffix = f"_{number}" if len(parts) > 1 else ""
-        file = config.output / f"sample_{_safe(song.id)}{suffix}.pt"
+        file = config.output / f"sample_{song.id}{suffix}.pt"
         jobs.append(Job(song, path, digest, seconds, start, length, file))
 
 
@@ -382,7 +381,7 @@ def _fingerprints(file: Path) -> dict[str, Any]:
 
 def _known_seconds(folder: Path, song: Song, digest: str) -> float | None:
     """The song's length, if a sample of this very file is already there."""
-    for file in (folder / f"sample_{_safe(song.id)}.pt", folder / f"sample_{_safe(song.id)}_0.pt"):
+    for file in (folder / f"sample_{song.id}.pt", folder / f"sample_{song.id}_0.pt"):
         try:
             metadata = load_record(file, mapped=True).get("metadata", {})
         except TensorError:
@@ -390,11 +389,6 @@ def _known_seconds(folder: Path, song: Song, digest: str) -> float | None:
         if metadata.get("file_digest") == digest:
             return metadata.get("song_seconds")
     return None
-
-
-def _safe(song_id: str) -> str:
-    """An id from a dataset file as part of a file name: it cannot lead out of the folder."""
-    return re.sub(r"[^\w-]", "_", song_id)
 
 
 def _frames(file: Path) -> int:

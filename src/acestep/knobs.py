@@ -5,6 +5,7 @@ from the records that :func:`knobs` returns.
 """
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +15,6 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
-
-from acestep.errors import ConfigError
 
 Kind = Literal["switch", "integer", "number", "text", "path", "choice"]
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
@@ -122,10 +121,11 @@ def problems(
 ) -> list[str]:
     """A sentence for each knob that pydantic refused: its flag, the value, what it must be."""
     named = {knob.name: knob for knob in knobs(config_class)}
+    spelt = {_plain(flag): knob for knob in named.values() for flag in knob.flags} | named
     found: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         name = str(detail["loc"][0]) if detail["loc"] else ""
-        knob = named.get(name)
+        knob = spelt.get(name)
         if knob is None:
             sentence = unknown(name, list(named)) if name else str(detail["msg"])
         elif detail["type"] == "missing" and len(detail["loc"]) == 1:
@@ -135,6 +135,11 @@ def problems(
             sentence = refusal(knob, value)
         found.setdefault(name or sentence, sentence)
     return list(found.values())
+
+
+def _plain(flag: str) -> str:
+    """A flag as a keyword: ``--task-type`` is ``task_type``."""
+    return flag.strip("-").replace("-", "_")
 
 
 def refusal(knob: Knob, value: Any) -> str:
@@ -201,6 +206,42 @@ def knob_table(config_class: type[BaseModel]) -> str:
     return "\n".join(rows)
 
 
+def knobs_page(commands: Mapping[str, type[BaseModel]]) -> str:
+    """The page of the documentation that lists every knob of every command."""
+    parts = [
+        "# Every knob",
+        "",
+        "Written from `src/acestep/config.py` by `scripts/write_knobs.py`. A range that is called",
+        "recommended is the guide's: outside of it a command warns and goes on.",
+    ]
+    for name, config_class in commands.items():
+        if knobs(config_class):
+            sentence = (config_class.__doc__ or "").strip().splitlines()[0]
+            parts += ["", f"## acestep {name}", "", sentence, "", knob_table(config_class)]
+    return "\n".join(parts) + "\n"
+
+
+def knob_records(config_class: type[BaseModel]) -> list[dict[str, Any]]:
+    """The knobs as plain JSON values."""
+    return [
+        {
+            "name": knob.name,
+            "flags": list(knob.flags),
+            "kind": knob.kind,
+            "count": knob.count,
+            "required": knob.required,
+            "default": str(knob.default) if isinstance(knob.default, Path) else knob.default,
+            "choices": list(knob.choices),
+            "limits": knob.limits,
+            "recommended": knob.recommended and list(knob.recommended),
+            "times": knob.times,
+            "unless": knob.unless and list(knob.unless),
+            "help": knob.help,
+        }
+        for knob in knobs(config_class)
+    ]
+
+
 def number(value: float) -> str:
     """A number as people write it: ``0.1``, ``64``, ``1e-4``."""
     if 0 < value < 1e-2:
@@ -264,19 +305,3 @@ def _limits(field: FieldInfo) -> dict[str, float]:
             case Lt(bound):
                 found["lt"] = bound
     return found
-
-
-__all__ = [
-    "ConfigError",
-    "Knob",
-    "Positional",
-    "build",
-    "knob_table",
-    "knobs",
-    "nearest",
-    "number",
-    "outside_recommended",
-    "problems",
-    "refusal",
-    "unknown",
-]

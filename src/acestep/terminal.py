@@ -176,12 +176,14 @@ class Sentences:
             f"loss {event.loss:.4f} · learning rate {number(float(f'{event.learning_rate:.3g}'))}"
         )
 
-    def _finished(self, event: events.Finished) -> str:
+    def _finished(self, event: events.Finished) -> str | None:
         took = duration(self._clock() - self._started)
         new = {key: fact for key, fact in event.facts.items() if self._facts.get(key) != fact}
         if self._skipped and "skipped" not in new:
             new["skipped"] = self._skipped
         facts = facts_text(new)
+        if not event.path and not facts:
+            return None  # what it had to say was its text
         where = f": {event.path}" if event.path else ""
         return f"done in {took}{where}" + (f" ({facts})" if facts else "")
 

@@ -117,3 +117,12 @@ def _umask() -> int:
 def shown(path: Path | str) -> str:
     """A path as text that can be printed and saved: bytes that are no Unicode become escapes."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def size_text(size: float) -> str:
+    """Bytes for people: ``23.7 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,114 @@
+"""Configs: the guide's defaults, frozen, strict, all mistakes at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from acestep.config import (
+    COMMANDS,
+    EditConfig,
+    ExportConfig,
+    GenerateConfig,
+    PreprocessConfig,
+    ScanConfig,
+    TrainConfig,
+)
+from acestep.errors import ConfigError
+
+
+def test_training_defaults_are_the_guides():
+    config = TrainConfig(tensors="tensors")
+    guide = {
+        "rank": 64,
+        "alpha": 128,
+        "dropout": 0.1,
+        "learning_rate": 1e-4,
+        "epochs": 500,
+        "batch_size": 1,
+        "gradient_accumulation": 1,
+        "save_every": 200,
+        "seed": 42,
+    }
+    assert {name: value for name, value in config.model_dump().items() if name in guide} == guide
+    assert PreprocessConfig(dataset="d").max_seconds == 240
+    assert GenerateConfig().lyrics == "[Instrumental]"
+
+
+def test_one_epoch_is_allowed_and_none_is_not():
+    assert TrainConfig(tensors="t", epochs=1, save_every=1, rank=1).epochs == 1
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(tensors="t", epochs=0)
+    assert caught.value.problems == [
+        "--epochs 0: must be a whole number, at least 1; recommended: 100–2000"
+    ]
+
+
+def test_every_mistake_is_named_at_once():
+    with pytest.raises(ConfigError) as caught:
+        TrainConfig(rank=0, dropout=1, schedule="zigzag", epoch=5)
+    said = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 5
+    for part in ("TENSORS is missing", "--rank 0", "--dropout 1", "--schedule zigzag", "epoch"):
+        assert part in said
+    assert "constant, cosine, linear" in said
+    assert "did you mean epochs?" in said
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", float("nan"), float("-inf"), "1e999"])
+def test_numbers_are_finite(value):
+    with pytest.raises(ConfigError, match="--learning-rate"):
+        TrainConfig(tensors="t", learning_rate=value)
+
+
+def test_an_empty_path_is_no_path():
+    with pytest.raises(ConfigError) as caught:
+        ScanConfig(songs="", output="")
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [
+        "SONGS ''",
+        "--output ''",
+    ]
+    with pytest.raises(ConfigError, match="--lyrics-file"):
+        EditConfig(dataset="d.json", song="1", lyrics_file="")
+
+
+def test_alpha_follows_the_rank_and_the_learning_rate_prodigy_without_counting_as_given():
+    config = TrainConfig(tensors="t", rank=16, optimizer="prodigy")
+    assert (config.alpha, config.learning_rate) == (32.0, 1.0)
+    assert config.model_fields_set == {"tensors", "rank", "optimizer"}
+    config = TrainConfig(tensors="t", rank=16, alpha=16, optimizer="prodigy", learning_rate=0.5)
+    assert (config.alpha, config.learning_rate) == (16.0, 0.5)
+
+
+def test_configs_do_not_change():
+    config = TrainConfig(tensors="t")
+    with pytest.raises(ValidationError):
+        config.rank = 8
+
+
+def test_configs_come_back_from_json():
+    for config in (
+        TrainConfig(tensors="t", rank=8),
+        GenerateConfig(lora=["a", "b"], lora_scale=[1, 0.5], guidance_interval=(0.1, 0.9)),
+        ExportConfig(run="runs/jazz"),
+    ):
+        saved = json.loads(json.dumps(config.model_dump(mode="json")))
+        assert type(config).model_validate(saved) == config
+
+
+def test_a_saved_config_with_wrong_values_is_a_typed_error():
+    with pytest.raises(ConfigError, match="--rank"):
+        TrainConfig.model_validate({"tensors": "t", "rank": -1})
+
+
+def test_every_command_has_one_sentence_and_every_knob_a_description():
+    for config_class in COMMANDS.values():
+        assert config_class.__doc__
+        for name, field in config_class.model_fields.items():
+            assert field.description, f"{config_class.__name__}.{name}"
+            assert field.description[-1] in ".…)", f"{config_class.__name__}.{name}"
+
+
+def test_relative_and_absolute_paths_are_kept_as_given():
+    assert ScanConfig(songs="songs/../songs").songs == Path("songs/../songs")

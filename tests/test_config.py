@@ -112,3 +112,22 @@ def test_every_command_has_one_sentence_and_every_knob_a_description():
 
 def test_relative_and_absolute_paths_are_kept_as_given():
     assert ScanConfig(songs="songs/../songs").songs == Path("songs/../songs")
+
+
+def test_knobs_that_disagree_are_named_together_with_values_that_are_wrong():
+    with pytest.raises(ConfigError) as caught:
+        EditConfig(dataset="d", song="1", lyrics="la", lyrics_file="la.txt")
+    assert caught.value.problems == ["--lyrics and --lyrics-file: give one of the two"]
+    with pytest.raises(ConfigError) as caught:
+        EditConfig(lyrics="la", lyrics_file="la.txt", bpm=0)
+    said = "\n".join(caught.value.problems)
+    assert len(caught.value.problems) == 3
+    assert "DATASET" in said and "--bpm 0" in said and "--lyrics and --lyrics-file" in said
+
+
+def test_a_refused_value_is_not_also_called_a_disagreement():
+    with pytest.raises(ConfigError) as caught:
+        ExportConfig(run="r", bin=True, format="zip")
+    assert len(caught.value.problems) == 1
+    with pytest.raises(ConfigError, match="--bin --format merged"):
+        ExportConfig(run="r", bin=True, format="merged")

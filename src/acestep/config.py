@@ -27,6 +27,7 @@ Device = Literal["cuda", "mps", "cpu"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Task = Literal["text2music", "cover", "repaint", "extract", "lego", "complete"]
 AdapterFormat = Literal["peft", "diffusers", "comfyui", "upstream", "merged"]
+TWO_LYRICS = "--lyrics and --lyrics-file: give one of the two"
 
 
 def knob(
@@ -66,7 +67,27 @@ class Config(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            raise ConfigError(problems(type(self), values, error)) from error
+            refused = {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
+            wrong = problems(type(self), values, error)
+            raise ConfigError(wrong + self._disagree_beside(values, refused)) from error
+        if wrong := self.disagreements():
+            raise ConfigError(wrong)
+
+    def disagreements(self) -> list[str]:
+        """Which knobs do not go together, a sentence each."""
+        return []
+
+    @classmethod
+    def _disagree_beside(cls, values: dict[str, Any], refused: set[str]) -> list[str]:
+        """Disagreements among the values that are right by themselves."""
+        fine = {name: value for name, value in values.items() if name not in refused}
+        for name, field in cls.model_fields.items():
+            if field.is_required():
+                fine.setdefault(name, "-")
+        rest = cls.__new__(cls)
+        BaseModel.__init__(rest, **fine)
+        flags = [f"--{name.replace('_', '-')} " for name in refused]
+        return [text for text in rest.disagreements() if not any(flag in text for flag in flags)]
 
     @field_validator("*", mode="before")
     @classmethod
@@ -131,6 +152,11 @@ class EditConfig(Config):
         None,
         "Layout of the saved file: the guide's or one of the original's (default: as it was).",
     )
+
+    def disagreements(self) -> list[str]:
+        """Lyrics come from one place."""
+        twice = self.lyrics is not None and self.lyrics_file is not None
+        return [TWO_LYRICS] if twice else []
 
 
 class PreprocessConfig(Config):
@@ -281,6 +307,12 @@ class ExportConfig(Config):
     )
     bin: bool = knob(False, "Write adapter_model.bin instead of safetensors (peft and upstream).")
     model: str | None = knob(None, "Base model, where it is not known and is needed (merged).")
+
+    def disagreements(self) -> list[str]:
+        """Only the layouts that PEFT reads have a ``.bin`` form."""
+        if self.bin and self.format not in ("peft", "upstream"):
+            return [f"--bin --format {self.format}: only peft and upstream are written as .bin"]
+        return []
 
 
 class GenerateConfig(Config):

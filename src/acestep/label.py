@@ -108,8 +108,6 @@ def _given(config: EditConfig) -> dict[str, Any]:
     """The labels to set, read from the config and the lyrics file."""
     given = {name: vars(config)[name] for name in (*_LABELS, "instrumental")}
     if config.lyrics_file is not None:
-        if config.lyrics is not None:
-            raise ConfigError(["--lyrics and --lyrics-file exclude each other"])
         try:
             given["lyrics"] = read_text(config.lyrics_file).strip()
         except LabelError as error:

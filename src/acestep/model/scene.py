@@ -16,6 +16,7 @@ from acestep.model.condition import encode_condition, silence_context, text_stat
 from acestep.model.parts import Parts
 from acestep.model.prompt import Prompt, build_prompt, instruction_for
 from acestep.model.tasks import (
+    LONGEST_SECONDS,
     WINDOW_TASKS,
     Window,
     code_hints,
@@ -91,12 +92,17 @@ def encode_source(
     """Encode a task's source ``(2, samples)``; repaint and lego may have a window in it.
 
     Raises ``ConfigError`` for a window that is empty or outside the source, ``AudioError`` for a
-    source shorter than one latent frame.
+    source shorter than one latent frame or longer than ten minutes.
     """
     if audio.shape[1] < parts.hop:
         raise AudioError(
             f"the source has {audio.shape[1]} samples; one latent frame takes {parts.hop}",
             hint="give at least a second of audio",
+        )
+    if audio.shape[1] > LONGEST_SECONDS * parts.rate:
+        raise AudioError(
+            f"the source is longer than {LONGEST_SECONDS} s",
+            hint="set a duration: the source's first seconds are used",
         )
     if task not in WINDOW_TASKS or not (window.given or task == "repaint"):
         return Source(audio, None, encode_audio(parts.vae(), audio, seed=seed))

@@ -1,0 +1,205 @@
+"""The object to hold when making music from Python: a base model, its adapters, ``generate``."""
+
+import secrets
+import warnings
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from acestep.adapters.files import read_adapter
+from acestep.adapters.stack import AdaptedParts, choose_model, free_name
+from acestep.config import GenerateConfig
+from acestep.data.audio import conform
+from acestep.errors import AceStepWarning, ConfigError
+from acestep.events import Event, Notice
+from acestep.generate import Rendition, Sounds, read_sound, render, request_problems
+from acestep.model.device import choose_device, choose_dtype
+
+Array = np.ndarray | torch.Tensor
+Sound = str | PathLike[str] | Array | tuple[Array, int] | Rendition
+SEED = 42
+OWN_KNOBS = ("model", "lora", "lora_scale", "device", "precision", "offload", "output")
+
+
+class AceStepPipeline:
+    """Generate music with a base model, with or without adapters.
+
+    ::
+
+        pipeline = AceStepPipeline(model_path="acestep-v15-turbo", lora_path="my_lora/")
+        song = pipeline.generate(caption="myjazz, piano trio", duration=30)
+        song.save("song.flac")
+
+    ``model_path`` is a name, a folder (diffusers or original layout) or a Hub id; without one it is
+    the model the adapter was trained on, if that is here, else the small one in the package. With
+    ``offload`` one part of the model is on the device at a time. Parts are loaded when first used.
+    What the user should know but need not stop for is warned about (``AceStepWarning``).
+
+    Raises ``ModelError``, ``AdapterError`` or ``ConfigError`` if something is missing or unfit.
+    """
+
+    def __init__(
+        self,
+        model_path: str | PathLike[str] | None = None,
+        lora_path: str | PathLike[str] | None = None,
+        device: str | None = None,
+        precision: str = "auto",
+        offload: bool = False,
+        lora_scale: float = 1.0,
+    ) -> None:
+        paths = [] if lora_path is None else [Path(lora_path)]
+        adapters, model = choose_model(None if model_path is None else str(model_path), paths)
+        chosen = choose_device(device)
+        dtype = choose_dtype(chosen, precision)
+        self._parts = AdaptedParts(model, chosen, dtype, offload=offload)
+        for name, adapter in adapters.items():
+            self._warn(self._parts.add(adapter, name, lora_scale))
+
+    @property
+    def model_name(self) -> str:
+        """The base model's name."""
+        return self._parts.model.name
+
+    @property
+    def loras(self) -> dict[str, float]:
+        """The adapters that are loaded, and the strength each acts with (0 while disabled)."""
+        return self._parts.scales()
+
+    def generate(
+        self,
+        caption: str = "",
+        lyrics: str = "[Instrumental]",
+        *,
+        seed: int | None = SEED,
+        src_audio: Sound | None = None,
+        src_rate: int | None = None,
+        reference_audio: Sound | None = None,
+        reference_rate: int | None = None,
+        **knobs: Any,
+    ) -> Rendition:
+        """Make one piece; the result has ``.audio``, ``.sample_rate``, ``.seed`` and ``.save``.
+
+        ``src_audio`` and ``reference_audio`` are files, earlier results, or arrays (numpy or torch:
+        ``(samples,)``, ``(channels, samples)`` or ``(samples, channels)``) with their rate, as
+        ``(array, rate)`` or in ``src_rate`` and ``reference_rate``. A ``seed`` of None draws one.
+        ``knobs`` are those of :class:`acestep.GenerateConfig`: ``duration``, ``bpm``, ``keyscale``,
+        ``timesignature``, ``language``, ``steps``, ``shift``, ``guidance``, ``guidance_interval``,
+        ``guidance_method``, ``task_type``, ``repainting_start``, ``repainting_end``,
+        ``cover_strength``, ``cover_noise_strength``, ``track``, ``chunk_mask``.
+
+        Raises ``ConfigError`` naming every knob that is wrong, ``AudioError`` for audio that cannot
+        be read, ``ModelError`` when memory runs out.
+        """
+        config = self._config(caption, lyrics, seed, knobs)
+        problems = request_problems(config, has_source=src_audio is not None)
+        problems += _rate_problems("src", src_audio, src_rate)
+        problems += _rate_problems("reference", reference_audio, reference_rate)
+        if problems:
+            raise ConfigError(problems)
+        sounds = Sounds(
+            _hear(src_audio, src_rate, config.duration), _hear(reference_audio, reference_rate)
+        )
+        steps = render(self._parts, config, sounds)
+        while True:
+            try:
+                self._tell(next(steps))
+            except StopIteration as done:
+                return done.value
+
+    def load_lora(
+        self, path: str | PathLike[str], name: str | None = None, scale: float = 1.0
+    ) -> str:
+        """Put an adapter on top of those loaded and return its name (default: its file's).
+
+        Reads every form that ``acestep export`` writes. Raises ``AdapterError`` if it does not fit
+        or the name is taken; the pipeline is then as it was. Warns if it was trained on another
+        base model.
+        """
+        adapter = read_adapter(Path(path))
+        name = name if name is not None else free_name(Path(path), self.loras)
+        self._warn(self._parts.add(adapter, name, scale))
+        return name
+
+    def set_lora_scale(self, scale: float | dict[str, float], name: str | None = None) -> None:
+        """Set the strength of one adapter, of all, or of several by name (``{"jazz": 0.8}``).
+
+        0 gives the base model bit for bit. Raises ``AdapterError`` for a name that is not loaded.
+        """
+        if isinstance(scale, dict):
+            self._parts.rescale(scale)
+        else:
+            self._parts.rescale(dict.fromkeys(self.loras if name is None else [name], scale))
+
+    def enable_lora(self) -> None:
+        """Let the adapters act again, each with its strength."""
+        if not self.loras:
+            self._warn(["no adapter is loaded: load_lora loads one"])
+        self._parts.enabled = True
+
+    def disable_lora(self) -> None:
+        """Generate with the base model alone, bit for bit; the adapters stay loaded."""
+        self._parts.enabled = False
+
+    def unload_lora(self, name: str | None = None) -> None:
+        """Take one adapter off, or all of them, and give their memory back.
+
+        Raises ``AdapterError`` for a name that is not loaded.
+        """
+        self._parts.remove(name)
+
+    def free(self) -> None:
+        """Give all memory back; the next call loads what it needs again, adapters included."""
+        self._parts.free()
+
+    def _config(
+        self, caption: str, lyrics: str, seed: int | None, knobs: dict[str, Any]
+    ) -> GenerateConfig:
+        foreign = sorted(knobs.keys() & {*OWN_KNOBS, "src_audio", "lyrics_file"})
+        if foreign:
+            raise ConfigError(
+                [f"{name}: not a knob of generate" for name in foreign],
+                hint="model, adapters, device, precision and offload are the pipeline's own",
+            )
+        values = {**knobs, "caption": caption, "lyrics": lyrics}
+        values["seed"] = secrets.randbelow(2**31) if seed is None else seed
+        return GenerateConfig(**values)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Notice) and event.level == "warning":
+            self._warn([event.message])
+
+    def _warn(self, sentences: list[str]) -> None:
+        for sentence in sentences:
+            warnings.warn(sentence, AceStepWarning, stacklevel=3)
+
+
+def _rate_problems(knob: str, sound: Sound | None, rate: int | None) -> list[str]:
+    if isinstance(sound, np.ndarray | torch.Tensor) and rate is None:
+        return [f"{knob}_audio: an array needs its rate, as (array, rate) or {knob}_rate=…"]
+    if rate is not None and not isinstance(sound, np.ndarray | torch.Tensor):
+        return [f"{knob}_rate {rate}: only for a {knob}_audio that is an array"]
+    return []
+
+
+def _hear(sound: Sound | None, rate: int | None, seconds: float | None = None) -> np.ndarray | None:
+    """Any form of audio as float32 ``(2, samples)`` at 48 kHz."""
+    match sound:
+        case None:
+            return None
+        case str() | PathLike():
+            return read_sound(Path(sound), seconds)
+        case Rendition():
+            return conform(sound.audio, sound.sample_rate)
+        case (array, own_rate):
+            return _conformed(array, own_rate)
+    assert rate is not None  # _rate_problems has seen to it
+    return _conformed(sound, rate)
+
+
+def _conformed(array: Array, rate: int) -> np.ndarray:
+    if isinstance(array, torch.Tensor):
+        array = array.detach().to("cpu", torch.float32).numpy()
+    return conform(array, rate)

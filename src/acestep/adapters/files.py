@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from acestep.adapters.adapter import MAGNITUDE, A, Adapter, B
 from acestep.adapters.attach import NAME, PREFIX, attached, trainable_parameters
 from acestep.adapters.card import check_card, read_card
-from acestep.adapters.layouts import CARD_FILE, write_peft
+from acestep.adapters.layouts import write_peft
 from acestep.adapters.locate import AdapterFiles, find_files
 from acestep.adapters.names import Part, parse_key
+from acestep.adapters.publish import CARD_FILE
 from acestep.adapters.settings import Settings, parse_settings
 from acestep.adapters.tensorfiles import parse_json, read_json, read_tensors
 from acestep.errors import AdapterError

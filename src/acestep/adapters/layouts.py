@@ -16,7 +16,6 @@ from acestep.adapters.tensorfiles import write_safetensors
 from acestep.data.files import atomic, write_json, write_text
 from acestep.model.convert import restore_module
 
-CARD_FILE = "card.json"
 README = "README.md"
 _PEFT = "base_model.model."
 
@@ -32,8 +31,8 @@ def write_peft(
     rename = restore_module if original else str
     tensors = _named(adapter, _PEFT, rename)
     if pickled:
-        with atomic(folder / PEFT_FILES[1]) as temporary:
-            torch.save(tensors, temporary)
+        with atomic(folder / PEFT_FILES[1]) as temporary, temporary.open("wb") as file:
+            torch.save(tensors, file)
     else:
         _write(folder / PEFT_FILES[0], tensors, adapter)
     write_json(folder / CONFIG, peft_config(adapter, original=original))

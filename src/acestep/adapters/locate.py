@@ -10,6 +10,7 @@ CONFIG = "adapter_config.json"
 PEFT_FILES = ("adapter_model.safetensors", "adapter_model.bin")
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 _CHECKPOINT = re.compile(r"epoch_(\d+)(?:_step_(\d+))?")
+_WAIT = "let it train until the first one is saved (--save-every), or stop it: that saves"
 _WHERE = "an adapter is a folder with adapter_config.json, a .safetensors file, or a run's folder"
 
 
@@ -40,6 +41,8 @@ def find_files(path: Path) -> AdapterFiles:
     checkpoints = run_checkpoints(path)
     if checkpoints:
         return find_files(checkpoints[-1])
+    if is_run(path):
+        raise AdapterError(f"{path} holds no checkpoint yet", hint=_WAIT)
     return _single_file(path)
 
 
@@ -63,7 +66,7 @@ def choose_checkpoint(run: Path, name: str | None) -> Path:
     if not checkpoints:
         raise RunError(
             f"{run} holds no checkpoint yet",
-            hint="let it train until the first one is saved (--save-every), or stop it: that saves",
+            hint=_WAIT,
         )
     if name is None:
         return checkpoints[-1]
@@ -76,8 +79,9 @@ def choose_checkpoint(run: Path, name: str | None) -> Path:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder is a run's: it has checkpoints and is not itself an adapter."""
-    return (path / "checkpoints").is_dir() and not (path / CONFIG).exists()
+    """Whether a folder is a run's, this program's or the original's, checkpoints or not."""
+    run = (path / "checkpoints").is_dir() or (path / "events.jsonl").is_file()
+    return run and not (path / CONFIG).exists()
 
 
 def _peft_files(folder: Path) -> AdapterFiles:

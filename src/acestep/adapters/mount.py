@@ -39,7 +39,7 @@ class Update(nn.Module):
         growth = None
         if adapter.use_dora:
             magnitude = adapter.weights[f"{module}.{MAGNITUDE}"].to(weight.device)
-            growth = magnitude / column_norms(weight, down, up, self.scaling)
+            growth = magnitude / row_norms(weight, down, up, self.scaling)
         self.register_buffer("growth", growth, persistent=False)
 
     def forward(self, x: Tensor, result: Tensor, bias: Tensor | None) -> Tensor:
@@ -110,7 +110,7 @@ def mount(transformer: nn.Module, adapter: Adapter, name: str, scale: float = 1.
             "the transformer has a PEFT adapter attached for training",
             hint="mount on a freshly loaded base model",
         )
-    layers = _fitting_layers(transformer, adapter)
+    layers = fitting_layers(transformer, adapter)
     updates = {}
     for module, layer in layers.items():
         base = layer.base_layer if isinstance(layer, AdaptedLinear) else layer
@@ -181,13 +181,13 @@ def disabled(transformer: nn.Module) -> Iterator[None]:
         set_scale(transformer, scales)
 
 
-def column_norms(weight: Tensor, down: Tensor, up: Tensor, scaling: float) -> Tensor:
+def row_norms(weight: Tensor, down: Tensor, up: Tensor, scaling: float) -> Tensor:
     """Norms of the rows of W + scaling·B·A, [out], float32 on W's device: what DoRA divides by."""
     update = up.to(weight.device) @ down.to(weight.device)
     return torch.linalg.norm(weight.detach().float() + scaling * update, dim=1)
 
 
-def _fitting_layers(
+def fitting_layers(
     transformer: nn.Module, adapter: Adapter
 ) -> dict[str, nn.Linear | AdaptedLinear]:
     """The layers that the adapter changes. Raises ``AdapterError`` unless all are there and fit."""

@@ -1,0 +1,164 @@
+"""Write a run's adapter in the form that another program reads."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+
+from acestep.adapters.adapter import Adapter
+from acestep.adapters.files import read_adapter
+from acestep.adapters.layouts import write_comfyui, write_diffusers, write_peft
+from acestep.adapters.locate import choose_checkpoint, is_run
+from acestep.adapters.merge import merge
+from acestep.adapters.publish import published, write_record
+from acestep.adapters.stack import other_base, own_model
+from acestep.config import ExportConfig
+from acestep.errors import ConfigError, RunError
+from acestep.events import Event, Finished, Notice, Saved, Started
+from acestep.model.base import BaseModel, find_model, load_transformer
+
+_NO_NAMES = ("adapter", "final", "checkpoints", "")  # folders that do not name what is in them
+_SHARD = "5GB"
+
+
+def export(config: ExportConfig) -> Iterator[Event]:
+    """Write an adapter from a run, a checkpoint, or any file that is read, as ``config.format``.
+
+    An adapter's folder has ``adapter_config.json``, the weights, a page to read and ``card.json``;
+    diffusers and ComfyUI get one file each; ``merged`` is a whole transformer for diffusers. Into a
+    folder with other files only files that an export wrote are replaced.
+
+    Raises ``ConfigError`` for knobs that disagree, ``RunError`` for a checkpoint that is not there,
+    ``AdapterError`` if an adapter cannot be read or files of others are in the way, ``ModelError``
+    if the base model to merge with is missing.
+    """
+    _check(config)
+    try:
+        yield from _export(config)
+    except OSError as error:
+        raise RunError(
+            f"cannot write to {config.output}: {error.strerror or error}",
+            hint="free some space, fix the permissions, or export into another folder",
+        ) from error
+
+
+def _export(config: ExportConfig) -> Iterator[Event]:
+    source = config.run
+    if config.checkpoint is not None:
+        source = choose_checkpoint(source, config.checkpoint)
+    adapter = read_adapter(source)
+    yield Started("export", _facts(adapter, config))
+    for note in adapter.notes:
+        yield Notice(note)
+    match config.format:
+        case "peft" | "upstream":
+            written = _export_folder(adapter, config)
+        case "diffusers":
+            with published(config.output) as folder:
+                write_diffusers(adapter, folder)
+                written = _names(folder, config.output)
+        case "comfyui":
+            if adapter.use_dora:
+                yield Notice(COMFYUI_DORA)
+            written = _export_comfyui(adapter, config)
+        case "merged":
+            model = _base_model(adapter, config)
+            strange = other_base(adapter, model)
+            if strange:
+                yield Notice(strange)
+            written = _export_merged(adapter, model, config.output)
+    for file in written:
+        yield Saved("adapter" if config.format != "merged" else "transformer", str(file))
+    single = config.format in ("diffusers", "comfyui")
+    yield Finished("export", str(written[0] if single else config.output))
+
+
+COMFYUI_DORA = (
+    "ComfyUI divides DoRA's magnitudes by the norms of the base's weights, not of the adapted ones "
+    "as in training, so it plays a DoRA adapter approximately; a lora or rslora plays exactly"
+)
+
+
+def adapter_name(config: ExportConfig) -> str:
+    """A plain file name for what is exported: the run's or adapter's own, and the checkpoint's."""
+    path = config.run.expanduser().absolute()
+    parts = [path.stem if path.is_file() else path.name, *reversed(path.parent.parts)]
+    checkpoint = config.checkpoint or ""
+    if path.parent.name == "checkpoints":
+        checkpoint = parts.pop(0)
+    name = next((part for part in parts if part not in _NO_NAMES), "adapter")
+    full = f"{name}_{checkpoint}" if checkpoint else name
+    return re.sub(r"[^\w.\- ]", "_", full).strip(". ")[:100] or "adapter"
+
+
+def _check(config: ExportConfig) -> None:
+    problems = []
+    if config.bin and config.format not in ("peft", "upstream"):
+        problems.append(f"--bin: only for the formats peft and upstream, not for {config.format}")
+    if config.checkpoint is not None and not is_run(config.run):
+        problems.append(f"--checkpoint {config.checkpoint!r}: {config.run} is not a run's folder")
+    if config.model is not None and config.format != "merged":
+        problems.append(f"--model {config.model!r}: only the format merged needs a base model")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _facts(adapter: Adapter, config: ExportConfig) -> dict[str, object]:
+    return {
+        "adapter": str(adapter.source),
+        "kind": adapter.kind,
+        "modules": len(adapter.modules),
+        "rank": max(adapter.rank(module) for module in adapter.modules),
+        "format": config.format,
+    }
+
+
+def _export_folder(adapter: Adapter, config: ExportConfig) -> list[Path]:
+    with published(config.output) as folder:
+        write_peft(adapter, folder, original=config.format == "upstream", pickled=config.bin)
+        write_record(folder, adapter.card)
+        return _names(folder, config.output)
+
+
+def _export_comfyui(adapter: Adapter, config: ExportConfig) -> list[Path]:
+    folder, name = config.output, f"{adapter_name(config)}.safetensors"
+    if folder.suffix == ".safetensors":
+        folder, name = folder.parent, folder.name
+    with published(folder) as temporary:
+        write_comfyui(adapter, temporary / name)
+        return _names(temporary, folder)
+
+
+def _export_merged(adapter: Adapter, model: BaseModel, output: Path) -> list[Path]:
+    transformer = load_transformer(model, torch.device("cpu"), _stored_dtype(model))
+    merge(transformer, adapter)
+    card = {**adapter.card, "merged": True, "base_model": model.name}
+    with published(output) as folder:
+        transformer.save_pretrained(folder, max_shard_size=_SHARD)
+        write_record(folder, {**card, "base_fingerprint": model.fingerprint})
+        return _names(folder, output)
+
+
+def _base_model(adapter: Adapter, config: ExportConfig) -> BaseModel:
+    if config.model is not None:
+        return find_model(config.model)
+    model = own_model(adapter)
+    if model is None:
+        name = adapter.card.get("base_model")
+        raise ConfigError(
+            [f"--model: {adapter.source} was trained on {name or 'a model it does not name'}"],
+            hint="name the base model to merge it with",
+        )
+    return model
+
+
+def _stored_dtype(model: BaseModel) -> torch.dtype:
+    """The precision in which the transformer lies on disk."""
+    with safe_open(model.weights("transformer")[0], framework="pt") as stored:
+        return stored.get_tensor(next(iter(stored.keys()))).dtype
+
+
+def _names(folder: Path, output: Path) -> list[Path]:
+    return [output / name for name in sorted(file.name for file in folder.iterdir())]

@@ -1,5 +1,7 @@
 """Progress bars on a terminal, with rate and time left; everything else is printed above them."""
 
+import time
+from collections.abc import Callable
 from typing import TextIO
 
 from rich.console import Console
@@ -26,13 +28,14 @@ STYLES = {"warning": "yellow", "info": ""}
 class Bars:
     """A terminal: one bar for what is being done, lines for what has happened."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
+        self._clock = clock
         self._console = Console(file=out, highlight=False, markup=False, emoji=False)
         self._progress: Progress | None = None
         self._task: TaskID | None = None
         self._before: events.Progress | None = None
-        self._sentences = Sentences()
+        self._sentences = Sentences(clock)
         self._numbers: dict[str, str] = {}
 
     def show(self, event: Event) -> None:
@@ -94,9 +97,10 @@ class Bars:
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(compact=True),
-            TextColumn("{task.fields[what]}"),
+            TextColumn("{task.fields[what]}", markup=False),
             console=self._console,
             transient=True,
+            get_time=self._clock,
         )
         self._progress.start()
         self._task = self._progress.add_task(name, total=total or None, completed=done, what="")

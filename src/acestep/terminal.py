@@ -15,6 +15,7 @@ from acestep.knobs import number
 SECONDS_PER_STEP_LINE = 10.0
 SECONDS_PER_PROGRESS_LINE = 5.0
 SECONDS_PER_EVALUATION_LINE = 2.0
+LINES_PER_RUN = 100  # the longer a run has been going on, the further apart its lines
 _DETAILS = (events.Started, events.Progress, events.Step, events.Evaluation, events.Estimate)
 
 
@@ -103,6 +104,7 @@ class Lines:
     def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         self._out = out
         self._clock = clock
+        self._begun = clock()
         self._last: dict[str, float] = {}
         self._before: events.Progress | None = None
         self._sentences = Sentences(clock)
@@ -132,6 +134,8 @@ class Lines:
 
     def _rarely(self, kind: str, seconds: float) -> bool:
         now = self._clock()
+        if seconds:
+            seconds = max(seconds, (now - self._begun) / LINES_PER_RUN)
         due = now - self._last.get(kind, float("-inf")) >= seconds
         if due:
             self._last[kind] = now

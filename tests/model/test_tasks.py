@@ -221,7 +221,7 @@ def test_right_inputs():
 
 
 def test_all_problems_come_at_once():
-    assert len(task_problems("cover", ["kazoo"], False, True)) == 4
+    assert len(task_problems("cover", ["kazoo"], False, True)) == 3
 
 
 def test_track_names():

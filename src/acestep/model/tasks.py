@@ -61,7 +61,7 @@ def task_problems(task: str, tracks: list[str], has_source: bool, has_window: bo
     if len(tracks) > 1 and task in ("extract", "lego"):
         problems.append(f"--track {', '.join(tracks)}: the task {task} takes one track")
     for track in tracks:
-        if track_name(track) not in TRACKS:
+        if task in TRACK_TASKS and track_name(track) not in TRACKS:
             problems.append(f"--track {track}: not known; the model knows {', '.join(TRACKS)}")
     return problems
 

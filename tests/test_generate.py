@@ -207,6 +207,18 @@ def test_a_reference_changes_the_piece(mini, source):
     assert not np.array_equal(plain.audio, coloured.audio)
 
 
+def test_no_draw_shares_its_seed_with_the_pieces_noise(mini, source, monkeypatch):
+    seeds = []
+
+    def heard(vae, audio, *, seed):
+        seeds.append(seed)
+        return torch.zeros(1, audio.shape[1] // 1920, mini.channels)
+
+    monkeypatch.setattr("acestep.model.scene.encode_audio", heard)
+    make(mini, source, source, task="complete", seed=9)
+    assert len({9, *seeds}) == 3
+
+
 def test_a_silent_reference_is_none(mini):
     silent = np.zeros((2, RATE), np.float32)
     config = GenerateConfig(caption="techno, 125 bpm", duration=2, steps=2)

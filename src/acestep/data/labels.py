@@ -157,7 +157,7 @@ def apply_tag(caption: str, tag: str, position: str) -> str:
         return caption
     if position == "replace":
         return tag
-    caption = strip_tag(caption, tag)
+    caption = strip_tag(caption, tag).strip(" \t\n,")
     if not caption:
         return tag
     start = re.compile(rf"{re.escape(tag)}(?!\w)", re.IGNORECASE)

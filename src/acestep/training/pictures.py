@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
@@ -13,12 +14,18 @@ from acestep.data.files import atomic
 
 def draw_losses(path: Path, log: Iterable[events.Event]) -> None:
     """Write ``loss.png``: training loss (each step, and its running mean), held-out, base."""
+    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
+    FigureCanvasAgg(figure)
+    plot_losses(figure.subplots(), log)
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def plot_losses(axes: Axes, log: Iterable[events.Event]) -> None:
+    """Draw the losses of a run's log, each kind that there is, into ``axes``."""
     log = list(log)
     steps = [event for event in log if isinstance(event, events.Step)]
     evaluations = [event for event in log if isinstance(event, events.Evaluation)]
-    figure = Figure(figsize=(8, 4.5), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
     if steps:
         numbers = [event.step for event in steps]
         losses = [event.loss for event in steps]
@@ -46,8 +53,6 @@ def draw_losses(path: Path, log: Iterable[events.Event]) -> None:
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png")
 
 
 def running_mean(losses: list[float]) -> list[float]:

@@ -75,7 +75,7 @@ class RunFolder:
         return found
 
     def rewind(self, step: int) -> None:
-        """Forget what the log says about steps after ``step``; the run goes on from there."""
+        """Forget what the log says about steps after ``step`` (-1: also about the start)."""
         kept = [
             event
             for event in self.read_events()

@@ -178,7 +178,7 @@ def open_session(config: TrainConfig) -> tuple[Session, list[Notice]]:
     if resuming:
         check_same_data(run, session.settings())
         session.processes.wait()  # all have read the old settings before they are written anew
-        notices.append(_go_back(session))
+        notices += _go_back(session)
     if session.processes.is_main:
         run.path.mkdir(parents=True, exist_ok=True)
         run.write_settings(session.settings())
@@ -290,29 +290,29 @@ def _check_shapes(transformer: nn.Module, clips: list[Clip], config: TrainConfig
             )
 
 
-def _go_back(session: Session) -> Notice:
+def _go_back(session: Session) -> list[Notice]:
     """Put the newest complete checkpoint in place and wind the event log back to it."""
     run = session.run
+    notices = []
     if session.processes.is_main:
-        for path in set_aside_broken(run.checkpoints):
-            run.append([Notice(f"a damaged checkpoint was set aside: {path}")])
+        damaged = set_aside_broken(run.checkpoints)
+        notices = [Notice(f"a damaged checkpoint was set aside: {path}") for path in damaged]
     session.processes.wait()
     found = complete_checkpoints(run.checkpoints)
-    step = 0
     if found:
         step, folder = found[-1]
         session.progress = restore_checkpoint(folder, session.transformer, session.optimizer)
         session.last_checkpoint = folder
         if session.progress.step != step:
             raise RunError(f"{folder} contradicts itself: step {step} and {session.progress.step}")
+        notices.append(Notice(f"going on from {folder.name}, step {step}", "info"))
+    else:
+        begin = f"{run.path} was stopped before its first checkpoint: starting at the beginning"
+        notices.append(Notice(begin))
     if session.processes.is_main:
-        run.rewind(step)
+        run.rewind(session.progress.step if found else -1)
         session.history = [
             event for event in run.read_events() if isinstance(event, Step | Evaluation)
         ]
     session.processes.wait()
-    if not found:
-        return Notice(
-            f"{run.path} was stopped before its first checkpoint: starting at the beginning"
-        )
-    return Notice(f"going on from {found[-1][1].name}, step {step}", "info")
+    return notices

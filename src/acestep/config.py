@@ -294,9 +294,7 @@ class TrainConfig(Config):
 class ExportConfig(Config):
     """Write a run's adapter in the form another program reads."""
 
-    run: Positional[Path] = knob(
-        ..., "Run folder, checkpoint, or any adapter folder or file."
-    )
+    run: Positional[Path] = knob(..., "Run folder, checkpoint, or any adapter folder or file.")
     output: Path = output(Path("my_lora"), "Folder to write.")
     checkpoint: str | None = knob(
         None, "Checkpoint to export, for example epoch_400 (default: the newest)."
@@ -309,10 +307,13 @@ class ExportConfig(Config):
     model: str | None = knob(None, "Base model, where it is not known and is needed (merged).")
 
     def disagreements(self) -> list[str]:
-        """Only the layouts that PEFT reads have a ``.bin`` form."""
+        """Only the layouts that PEFT reads have a ``.bin`` form; only merging needs a base."""
+        problems = []
         if self.bin and self.format not in ("peft", "upstream"):
-            return [f"--bin --format {self.format}: only peft and upstream are written as .bin"]
-        return []
+            problems.append(f"--bin --format {self.format}: only peft and upstream have a .bin")
+        if self.model is not None and self.format != "merged":
+            problems.append(f"--model {self.model} --format {self.format}: only merged needs one")
+        return problems
 
 
 class GenerateConfig(Config):

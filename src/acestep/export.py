@@ -34,7 +34,11 @@ def export(config: ExportConfig) -> Iterator[Event]:
     ``AdapterError`` if an adapter cannot be read or files of others are in the way, ``ModelError``
     if the base model to merge with is missing.
     """
-    _check(config)
+    if config.checkpoint is not None and not is_run(config.run):
+        raise ConfigError(
+            [f"--checkpoint {config.checkpoint}: {config.run} is not a run's folder"],
+            hint="name the run's folder, the one that has checkpoints in it",
+        )
     try:
         yield from _export(config)
     except OSError as error:
@@ -91,18 +95,6 @@ def adapter_name(config: ExportConfig) -> str:
     name = next((part for part in parts if part not in _NO_NAMES), "adapter")
     full = f"{name}_{checkpoint}" if checkpoint else name
     return re.sub(r"[^\w.\- ]", "_", full).strip(". ")[:100] or "adapter"
-
-
-def _check(config: ExportConfig) -> None:
-    problems = []
-    if config.bin and config.format not in ("peft", "upstream"):
-        problems.append(f"--bin: only for the formats peft and upstream, not for {config.format}")
-    if config.checkpoint is not None and not is_run(config.run):
-        problems.append(f"--checkpoint {config.checkpoint!r}: {config.run} is not a run's folder")
-    if config.model is not None and config.format != "merged":
-        problems.append(f"--model {config.model!r}: only the format merged needs a base model")
-    if problems:
-        raise ConfigError(problems)
 
 
 def _facts(adapter: Adapter, config: ExportConfig) -> dict[str, object]:

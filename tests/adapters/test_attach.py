@@ -7,7 +7,12 @@ from adapter_data import FOLDERS, TOLERANCE, furthest, golden_velocity, tiny_tra
 from safetensors.torch import load_file
 from torch import nn
 
-from acestep.adapters.attach import attach, shortest_suffixes, trainable_parameters
+from acestep.adapters.attach import (
+    attach,
+    attached,
+    shortest_suffixes,
+    trainable_parameters,
+)
 from acestep.adapters.files import load_adapter_weights, read_adapter
 from acestep.adapters.mount import disabled, mount
 from acestep.config import TrainConfig
@@ -187,3 +192,30 @@ def test_gradients_reach_the_adapter_and_nothing_else():
     assert own["base_model.model.layers.0.self_attn.to_q.lora_B.weight"].grad.any()
     assert own["base_model.model.layers.0.self_attn.to_q.lora_magnitude_vector"].grad.any()
     assert weight.base_layer.weight.grad is None
+
+
+@pytest.mark.parametrize("kind", ["lora", "rslora"])
+def test_without_dropout_inputs_stay_in_low_precision_and_no_bit_changes(kind):
+    results = []
+    for cast in (True, False):
+        transformer = tiny_transformer(torch.bfloat16)
+        attach(transformer, config(adapter=kind, targets="attention+mlp"))
+        for layer in attached(transformer).values():
+            assert not layer.cast_input_dtype_enabled
+            layer.cast_input_dtype_enabled = cast
+            torch.nn.init.ones_(layer.lora_B["default"].weight)
+        transformer.train()
+        layer = transformer.get_submodule("layers.0.mlp")
+        generator = torch.Generator().manual_seed(0)
+        x = torch.randn(2, 9, 32, generator=generator).bfloat16().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            out = layer(x)
+        out.float().square().sum().backward()
+        own = [p.grad for p in trainable_parameters(transformer).values() if p.grad is not None]
+        assert len(own) == 6
+        results.append([out, x.grad, *own])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+    for knobs in ({"dropout": 0.1}, {"adapter": "dora"}):
+        transformer = tiny_transformer(torch.bfloat16)
+        attach(transformer, config(**knobs))
+        assert all(layer.cast_input_dtype_enabled for layer in attached(transformer).values())

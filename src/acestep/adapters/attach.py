@@ -63,6 +63,9 @@ def attach(transformer: nn.Module, config: TrainConfig) -> list[str]:
         inject_adapter_in_model(peft_config, transformer, NAME)
     for name, layer in attached(transformer).items():
         _initialise(layer, name, config.seed)
+        if config.dropout == 0 and config.adapter != "dora":
+            # Under autocast the input would be cast to float32 and back: memory for nothing.
+            layer.cast_input_dtype_enabled = layer.get_base_layer().weight.dtype == torch.float32
     assert sorted(attached(transformer)) == modules
     return modules
 

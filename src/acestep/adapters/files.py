@@ -24,6 +24,7 @@ from acestep.errors import AdapterError
 __all__ = ["Adapter", "load_adapter_weights", "read_adapter", "save_adapter", "trained_adapter"]
 
 _SHOWN = 4  # keys in a message
+_AGAIN = "export or download the adapter again"
 _DIFFUSERS_HEADER = "lora_adapter_metadata"
 _OTHER_KINDS = ("lokr_", "hada_", "oft_", "vera_", "boft_")
 _PART_NAMES: dict[Part, str] = {"down": A, "up": B, "magnitude": MAGNITUDE}
@@ -143,9 +144,9 @@ def _group(tensors: Mapping[str, Tensor], file: Path) -> dict[str, dict[Part, Te
             else "it was made for another model, or by a program whose names are not known here",
         )
     if doubled:
-        raise AdapterError(f"{file} holds the same thing twice: {_some(doubled)}")
+        raise AdapterError(f"{file} holds the same thing twice: {_some(doubled)}", hint=_AGAIN)
     if not grouped:
-        raise AdapterError(f"{file} holds no weights")
+        raise AdapterError(f"{file} holds no weights", hint=_AGAIN)
     return grouped
 
 
@@ -164,7 +165,7 @@ def _check_weights(grouped: Mapping[str, Mapping[Part, Tensor]], file: Path) -> 
     if wrong:
         raise AdapterError(
             f"{file}: {len(wrong)} of {len(grouped)} modules are damaged: {_some(wrong)}",
-            hint="export or download the adapter again",
+            hint=_AGAIN,
         )
     dora = [module for module, parts in grouped.items() if "magnitude" in parts]
     if dora and len(dora) < len(grouped):
@@ -172,7 +173,7 @@ def _check_weights(grouped: Mapping[str, Mapping[Part, Tensor]], file: Path) -> 
         raise AdapterError(
             f"{file} has DoRA magnitudes for {len(dora)} of {len(grouped)} modules only; "
             f"not for {_some(rest)}",
-            hint="export or download the adapter again",
+            hint=_AGAIN,
         )
     return weights
 
@@ -223,7 +224,7 @@ def _with_settings(
         )
     if settings.use_dora != adapter.use_dora:
         says, has = ("DoRA", "no magnitudes") if settings.use_dora else ("LoRA", "DoRA magnitudes")
-        raise AdapterError(f"{where} says {says}, but {files.weights.name} has {has}")
+        raise AdapterError(f"{where} says {says}, but {files.weights.name} has {has}", hint=_AGAIN)
     adapter = replace(
         adapter,
         alphas={module: settings.alpha(module) for module in modules},
@@ -239,7 +240,7 @@ def _with_settings(
     if wrong:
         raise AdapterError(
             f"{files.weights} contradicts {where.name}: {_some(wrong)}",
-            hint="export or download the adapter again",
+            hint=_AGAIN,
         )
     if settings.base and "base_model" not in adapter.card:
         adapter.card["base_model"] = settings.base
@@ -256,7 +257,9 @@ def _without_settings(
     ]
     wrong += [module for module in alphas_given if module not in modules]
     if wrong:
-        raise AdapterError(f"{file} has an .alpha that is no number: {_some(sorted(wrong))}")
+        raise AdapterError(
+            f"{file} has an .alpha that is no number: {_some(sorted(wrong))}", hint=_AGAIN
+        )
     bare = [module for module in modules if module not in alphas_given]
     note = f"{file.name} gives no strength for {len(bare)} of {len(modules)} modules: alpha = rank"
     return replace(

@@ -22,7 +22,7 @@ def acestep(*arguments, processes=1):
             sys.executable,
             "-m",
             "accelerate.commands.launch",
-            "--cpu",
+            "--multi_gpu",
             "--num_processes",
             str(processes),
             "--num_machines",

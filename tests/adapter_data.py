@@ -1,10 +1,17 @@
 """The golden adapters, the model they are for, and the velocity they must give."""
 
+import json
+import shutil
 from pathlib import Path
 
 import torch
 from diffusers import AceStepTransformer1DModel
 from safetensors.torch import load_file
+
+from acestep.adapters.attach import attach, trainable_parameters
+from acestep.adapters.files import read_adapter
+from acestep.adapters.mount import mount
+from acestep.config import TrainConfig
 
 GOLDEN = Path(__file__).parent / "golden"
 ADAPTERS = GOLDEN / "adapters"
@@ -62,3 +69,35 @@ def velocity(transformer: torch.nn.Module) -> torch.Tensor:
 def furthest(a: torch.Tensor, b: torch.Tensor) -> float:
     """The largest absolute difference."""
     return (a.double() - b.double()).abs().max().item()
+
+
+def trained(seed=0, **knobs):
+    """A transformer with an attached adapter that does something."""
+    transformer = tiny_transformer()
+    knobs = {"rank": 4, "alpha": 8, "dropout": 0.1} | knobs
+    attach(transformer, TrainConfig(tensors="unused", **knobs))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in trainable_parameters(transformer).values():
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return transformer
+
+
+def mounted_velocity(path):
+    """The velocity with the adapter at a path mounted."""
+    transformer = tiny_transformer()
+    mount(transformer, read_adapter(path), "x")
+    return velocity(transformer)
+
+
+def copy_adapter(letter, target):
+    """A copy of a golden PEFT folder."""
+    shutil.copytree(FOLDERS[letter], target)
+    return target
+
+
+def edit_config(folder, **changes):
+    """Change entries of a folder's configuration."""
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(config | changes))
+    return folder

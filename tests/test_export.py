@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 import torch
 from adapter_data import (
-    ADAPTERS,
     FOLDERS,
     GOLDEN,
     TOLERANCE,
@@ -127,38 +126,6 @@ def test_original_names_are_those_of_the_original(letter, tmp_path):
     assert ours == {key: theirs[key] for key in ours}
     middle = load_file(tmp_path / "peft" / "adapter_model.safetensors")
     assert not any("q_proj" in key for key in middle)
-
-
-@pytest.mark.parametrize("letter", "ABD")
-def test_comfyui_adds_the_trained_change_to_the_weights(letter, tmp_path):
-    """ComfyUI's rule, written out: W + alpha / rank · up · down, by the original's names."""
-    events = run_export(FOLDERS[letter], tmp_path, format="comfyui")
-    tensors = load_file(events[-1].path)
-    rows = json.loads((ADAPTERS / "key_map.json").read_text(encoding="utf-8"))
-    transformer = tiny_transformer()
-    used = set()
-    for row in rows:
-        stem = row["comfyui_native"].removesuffix(".lora_down.weight")
-        if f"{stem}.alpha" not in tensors:
-            continue
-        alpha, down, up = (
-            tensors[f"{stem}.{tail}"] for tail in ("alpha", "lora_down.weight", "lora_up.weight")
-        )
-        used |= {f"{stem}.alpha", f"{stem}.lora_down.weight", f"{stem}.lora_up.weight"}
-        module = transformer.get_submodule(row["diffusers_module"].removeprefix("transformer."))
-        module.weight += alpha / down.shape[0] * up @ down
-    assert used == set(tensors)
-    assert furthest(velocity(transformer), golden_velocity(f"{letter}.velocity")) < TOLERANCE
-
-
-@pytest.mark.parametrize("name", ["attn_r4_a8", "attn_mlp_patterns"])
-def test_comfyui_files_have_the_keys_of_those_in_use(name, tmp_path):
-    theirs = load_file(ADAPTERS / f"comfyui_native_{name}.safetensors")
-    events = run_export(ADAPTERS / f"upstream_peft_{name}", tmp_path, format="comfyui")
-    ours = load_file(events[-1].path)
-    assert Path(events[-1].path).name == f"upstream_peft_{name}.safetensors"
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
 
 
 def test_comfyui_dora_scales_are_columns_and_the_user_is_told(tmp_path):

@@ -55,7 +55,9 @@ class WrongValue(Exception):
 
 
 def digest(value: Any) -> str:
-    """Eight hexadecimal digits that change with a label."""
+    """Eight hexadecimal digits that change with a label, not with commas and spaces around it."""
+    if isinstance(value, str):  # which go when a tag is put in front and taken away again
+        value = value.strip().strip(" ,\t\n").strip()
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:8]
 
 

@@ -322,9 +322,8 @@ class _Reader:
         song.id = song.id.strip() or placeholder_id(song.audio_path)
         by_hand = changed_by_hand(raw, values)
         song.sources = song.sources | _unsigned(song, raw) | dict.fromkeys(by_hand, "person")
-        before = {**values, "sources": dict(song.sources), "id": song.id}
         tag = (dataset.tag_of(song), dataset.tag_position)
-        song.origin = Origin(dataset.layout, raw, before, tag)
+        song.origin = Origin(dataset.layout, raw, values, tag)
         return song
 
 

@@ -35,7 +35,7 @@ def tiny_tensors(folder: Path, lengths=(24, 30, 17, 24), seed: int = 0, model: P
         Manifest(
             model={
                 "name": base.name,
-                "path": str(base.path),
+                "source": base.source,
                 "variant": base.variant,
                 "fingerprint": base.fingerprint,
             },

@@ -1,26 +1,25 @@
 """Encode songs to tensors once: an audio pass, then a text pass, and only what changed."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from acestep.config import PreprocessConfig
 from acestep.data.audio import RATE, inspect_audio, stream_audio
+from acestep.data.files import file_digest
 from acestep.data.segments import cut_song, segment_lyrics
 from acestep.data.song import Dataset, PromptLabels, Song, load_dataset
 from acestep.data.tensors import (
     FORMAT,
     MANIFEST,
-    TENSORS,
     Manifest,
+    fingerprint,
     load_record,
+    read_fingerprints,
     save_record,
     write_manifest,
 )
@@ -183,7 +182,7 @@ def _plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
         return
     path = work.dataset.resolve(song)
     try:
-        digest = _file_digest(path)
+        digest = _digest(path)
         seconds = _known_seconds(config.output, song, digest) or inspect_audio(path).seconds
     except AudioError as error:
         yield Skipped(song.audio_path, str(error), error.hint)
@@ -320,7 +319,7 @@ def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
     manifest = Manifest(
         model={
             "name": model.name,
-            "path": str(model.path),
+            "source": model.source,
             "variant": model.variant,
             "fingerprint": model.fingerprint,
         },
@@ -333,50 +332,29 @@ def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
             "seconds": round(sum(sample["seconds"] for sample in samples), 2),
         },
         samples=samples,
-        fingerprint=_hash([sample["fingerprints"] for sample in samples]),
+        fingerprint=fingerprint([sample["fingerprints"] for sample in samples]),
     )
     write_manifest(work.config.output, manifest)
     return manifest
 
 
 def _audio_is_current(work: Work, job: Job) -> bool:
-    return _fingerprints(job.file).get("audio") == _audio_fingerprint(work, job)
+    return read_fingerprints(job.file).get("audio") == _audio_fingerprint(work, job)
 
 
 def _text_is_current(work: Work, job: Job) -> bool:
-    prints = _fingerprints(job.file)
+    prints = read_fingerprints(job.file)
     return prints.get("text") == _text_fingerprint(work, _labels(work, job, _frames(job.file)))
 
 
 def _audio_fingerprint(work: Work, job: Job) -> str:
-    return _hash(
-        [
-            FORMAT,
-            job.file_digest,
-            job.start,
-            job.length,
-            work.model.fingerprint,
-            work.config.seed,
-            RATE,
-        ]
-    )
+    made_from = [job.file_digest, job.start, job.length, work.config.seed, RATE]
+    return fingerprint([FORMAT, work.model.fingerprint, *made_from])
 
 
 def _text_fingerprint(work: Work, labels: PromptLabels) -> str:
-    return _hash(
-        [FORMAT, asdict(labels), work.model.fingerprint, work.config.chunk_mask, str(work.dtype)]
-    )
-
-
-def _fingerprints(file: Path) -> dict[str, Any]:
-    """What a sample was made from; nothing if it is not there or cannot be read."""
-    try:
-        record = load_record(file, mapped=True)
-    except TensorError:
-        return {}
-    complete = all(key in record for key in TENSORS)
-    prints = dict(record.get("fingerprints", {}))
-    return prints if complete else {"audio": prints.get("audio")}
+    made_from = [asdict(labels), work.config.chunk_mask, str(work.dtype)]
+    return fingerprint([FORMAT, work.model.fingerprint, *made_from])
 
 
 def _known_seconds(folder: Path, song: Song, digest: str) -> float | None:
@@ -395,19 +373,14 @@ def _frames(file: Path) -> int:
     return load_record(file, mapped=True)["target_latents"].shape[0]
 
 
-def _file_digest(path: Path) -> str:
+def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
         raise AudioError(
             f"{path} cannot be read: {error.strerror or error}",
             hint="is the drive there? acestep scan finds moved songs",
         ) from error
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

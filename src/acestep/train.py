@@ -7,6 +7,7 @@ and a run that was killed and resumed gives the numbers of one that never stoppe
 import shlex
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -70,10 +71,8 @@ def _train(config: TrainConfig, stop: StopRequest) -> Iterator[Event]:
         return
     scalars = Scalars(run.tensorboard, session.progress.step + 1)
     try:
-        for event in (Started("train", session.facts()), *notices):
-            run.append([event])
-            yield event
-        for event in _loop(session, stop):
+        begin: list[Event] = [Started("train", session.facts()), *notices]
+        for event in chain(begin, _loop(session, stop)):
             run.append([event])
             scalars.add([event])
             yield event
@@ -156,9 +155,10 @@ def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Te
         loss += share.detach()
     parameters = list(session.parameters.values())
     for parameter in parameters:
-        if parameter.grad is None:
+        if parameter.grad is None:  # no sample of this step fell to this process
             parameter.grad = torch.zeros_like(parameter)
-    session.processes.add_up([*(parameter.grad for parameter in parameters), loss])
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    session.processes.add_up([*gradients, loss])
     norm = torch.nn.utils.clip_grad_norm_(parameters, config.max_grad_norm)
     for group in session.optimizer.param_groups:
         group["lr"] = rate

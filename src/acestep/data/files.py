@@ -1,5 +1,6 @@
 """Writing that cannot lose what was there: temporary file, fsync, rename."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -86,6 +87,12 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes, as hex. Raises ``OSError`` where it cannot be read."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync_file(path: Path) -> None:

@@ -14,9 +14,8 @@ A sample whose audio pass is done and whose text pass is not lacks the middle tw
 written last: it names the base model and every complete sample.
 """
 
+import hashlib
 import json
-import pickle
-import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acestep.data.files import atomic, write_json
+from acestep.data.files import TORCH_FILE_ERRORS, atomic, write_json
 from acestep.errors import TensorError
 
 FORMAT = 1
@@ -71,14 +70,7 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         record = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise TensorError(f"{path} is missing", hint="run acestep preprocess again") from error
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        zipfile.BadZipFile,
-    ) as error:
+    except TORCH_FILE_ERRORS as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise TensorError(
             f"{path} is not a tensor file that can be read safely: {reason}",
@@ -92,6 +84,24 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
             hint="update acestep-studio, or run acestep preprocess again",
         )
     return record
+
+
+def read_fingerprints(path: Path) -> dict[str, str]:
+    """What a sample was made from, ``audio`` and ``text``; only ``audio`` while its text pass is
+    missing, nothing if the file is not there or cannot be read."""
+    try:
+        record = load_record(path, mapped=True)
+    except TensorError:
+        return {}
+    prints = dict(record.get("fingerprints", {}))
+    if not all(key in record for key in TENSORS):
+        prints.pop("text", None)
+    return prints
+
+
+def fingerprint(value: Any) -> str:
+    """A hash of plain values; equal values give equal hashes on every machine."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

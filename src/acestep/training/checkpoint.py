@@ -4,13 +4,10 @@ A checkpoint is a folder that appears whole or not at all (written aside, synced
 ``checkpoint.json`` holds the step and a hash of every file, so that a damaged one is seen.
 """
 
-import hashlib
 import json
 import os
-import pickle
 import re
 import shutil
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +16,7 @@ import torch
 from torch import nn
 
 from acestep.adapters.files import load_adapter_weights, save_adapter
-from acestep.data.files import atomic_folder, write_json
+from acestep.data.files import TORCH_FILE_ERRORS, atomic_folder, file_digest, write_json
 from acestep.errors import RunError
 
 RECORD = "checkpoint.json"
@@ -57,7 +54,7 @@ def save_checkpoint(
         torch.save(
             {"progress": vars(progress), "optimizer": optimizer.state_dict()}, temporary / STATE
         )
-        files = {file.name: _digest(file) for file in sorted(temporary.iterdir())}
+        files = {file.name: file_digest(file) for file in sorted(temporary.iterdir())}
         write_json(
             temporary / RECORD, {"step": progress.step, "epoch": progress.epoch, "files": files}
         )
@@ -76,14 +73,7 @@ def restore_checkpoint(
         state = torch.load(folder / STATE, map_location="cpu", weights_only=True)
         optimizer.load_state_dict(state["optimizer"])
         return Progress(**state["progress"])
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        ValueError,
-        KeyError,
-        TypeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except TORCH_FILE_ERRORS as error:
         raise RunError(
             f"{folder / STATE} does not fit this run: {error}",
             hint="resume with the settings the run was started with",
@@ -122,13 +112,8 @@ def _verified_step(path: Path) -> int | None:
         return None
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        if all(_digest(path / name) == digest for name, digest in record["files"].items()):
+        if all(file_digest(path / name) == digest for name, digest in record["files"].items()):
             return int(record["step"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

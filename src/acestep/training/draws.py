@@ -5,6 +5,7 @@ processes draw what one process with twice the accumulation draws.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,7 +66,7 @@ def epoch_order(seed: int, epoch: int, count: int) -> list[int]:
 
 def draw_sample(
     law: TimeLaw,
-    shape: tuple[int, int],
+    shape: Sequence[int],
     condition_dropout: float,
     seed: int,
     step: int,

@@ -1,5 +1,7 @@
 """Whether activations fit, so that they are recomputed only where memory needs it."""
 
+from typing import Any
+
 import psutil
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ def needs_checkpointing(
     transformer: nn.Module, clips: list[Clip], dtype: torch.dtype, device: torch.device
 ) -> bool:
     """Whether one training step on the longest clip would not fit into the free memory as it is."""
-    shape = transformer.config
+    shape: Any = transformer.config
     tokens = max(clip.latents.shape[1] for clip in clips) // shape.patch_size
     per_block = tokens * shape.hidden_size * BYTES_PER_TOKEN_AND_CHANNEL[dtype]
     # Where no fused kernel takes mask and grouped heads, window layers keep float32 scores.

@@ -92,7 +92,7 @@ class Session:
             "config": self.config.model_dump(mode="json"),
             "model": {
                 "name": self.model.name,
-                "path": str(self.model.path),
+                "source": self.model.source,
                 "variant": self.model.variant,
                 "fingerprint": self.model.fingerprint,
             },
@@ -203,8 +203,7 @@ def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
         )
     if manifest.foreign:
         return find_model(config.model)
-    name = config.model or _present(manifest.model)
-    model = find_model(name)
+    model = find_model(config.model or manifest.model["source"])
     if model.fingerprint != manifest.model["fingerprint"]:
         raise TensorError(
             f"{config.tensors} was made with {manifest.model['name']}, "
@@ -212,13 +211,6 @@ def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
             hint="run acestep preprocess again with this --model; only what changed is encoded",
         )
     return model
-
-
-def _present(model: dict[str, str]) -> str:
-    """The name under which the tensors' model is found here: its folder if it is still there."""
-    return (
-        model["path"] if model["name"] != "mini" and Path(model["path"]).exists() else model["name"]
-    )
 
 
 def _build(
@@ -276,7 +268,7 @@ def _wants_checkpointing(config: TrainConfig, needed: Callable[[], bool]) -> boo
     )
 
 
-def _check_shapes(transformer: nn.Module, clips: list[Clip], config: TrainConfig) -> None:
+def _check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> None:
     channels = transformer.config.audio_acoustic_hidden_dim
     width = transformer.condition_embedder.in_features
     for clip in clips:

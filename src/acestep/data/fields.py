@@ -134,7 +134,7 @@ FIELDS = (
     Field("title", "title", "title", _text, optional=True),
     Field("prompt_override", "prompt_override", "prompt_override", _override, optional=True),
     Field("tag", "custom_tag", "custom_tag", _text, optional=True),
-    Field("sources", "sources", "sources", _sources, optional=True),
+    Field("sources", "sources", "sources", _sources),
 )
 # key → (field of Dataset, how it is read)
 SETTINGS: dict[str, dict[str, tuple[str, Callable[[Any], Any]]]] = {

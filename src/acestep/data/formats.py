@@ -107,7 +107,7 @@ def write_sample(
     else:
         fresh |= _original_keys(values, extra, origin)
         fresh = {key: fresh[key] for key in [*_ORIGINAL_KEYS, "title", "sources"]}
-        skipped = {key for key in ("title", "sources") if not fresh[key]}
+        skipped = set() if values["title"] else {"title"}
     result: dict[str, Any] = {}
     if origin and origin.layout == layout:
         for key, found in origin.raw.items():

@@ -333,7 +333,7 @@ def _unsigned(song: Song, raw: dict[str, Any]) -> dict[str, str]:
     given = {name for name in LABELS if vars(song)[name] not in (missing[name], "", None)}
     if not has_words(song.lyrics):
         given.discard("lyrics")
-    if song.instrumental and "sources" not in raw:
+    if song.instrumental and "sources" not in raw:  # else it is scan's --all-instrumental
         given.add("instrumental")
     return {name: "person" for name in sorted(given) if name not in song.sources}
 

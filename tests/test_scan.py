@@ -111,7 +111,8 @@ def test_sidecars_tables_and_settings(world):
     assert (value["dataset_name"], value["activation_tag"]) == ("set", "myjazz")
     assert value["tag_position"] == "append"
     wanted = {"caption": "warm jazz, myjazz", "lyrics": "[Verse 1]\nla la", "bpm": 90,
-              "keyscale": "Bb major", "timesignature": 4, "language": "en", "instrumental": False}  # fmt: skip
+              "keyscale": "Bb major", "timesignature": 4, "language": "en",
+              "instrumental": False}  # fmt: skip
     assert {key: a[key] for key in wanted} == wanted
     wanted = {"caption": "cold jazz, myjazz", "lyrics": "[Instrumental]", "bpm": 128,
               "keyscale": "A minor", "timesignature": None, "language": "unknown",

@@ -132,7 +132,9 @@ def _edit_song(song: Song, given: dict[str, Any]) -> Iterator[Notice]:
                 about=song.filename,
             )
         elif labels.get("instrumental") and words:
-            yield Notice("it is marked instrumental: its lyrics are kept and not used")
+            yield Notice(
+                "it is marked instrumental: its lyrics are kept and not used", about=song.filename
+            )
     for name, value in labels.items():
         song.give(name, value, "person")
         if value in (None, ""):  # a label that was removed may be found again

@@ -11,7 +11,9 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 from acestep import events
 from acestep.cli import main, overview
@@ -291,10 +293,10 @@ def test_sigterm_ends_the_work_cleanly_with_130(tmp_path):
         [*script(body), "scan", "x"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None and process.stderr is not None
-        process.stdout.readline()
+        assert process.stdout.readline() == "0 of 9\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=60) == 130
-        assert process.stderr.read() == "interrupted\n"
+        _, said = process.communicate(timeout=60)
+        assert (process.returncode, said) == (130, "interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
     assert (tmp_path / "dataset.json").read_text() == "before"
 
@@ -382,6 +384,32 @@ def test_scan_runs_and_fails_with_the_right_codes(tmp_path):
     assert missing.stderr.startswith("error: nowhere")
     assert missing.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_songs_are_scanned_edited_and_shown(tmp_path):
+    (tmp_path / "songs").mkdir()
+    tone = 0.3 * np.sin(np.arange(48_000) / 20)
+    for name in ("Für Elise.wav", "b.flac"):
+        soundfile.write(tmp_path / "songs" / name, tone, 48_000)
+    (tmp_path / "songs" / "c.mp3").write_bytes(b"no music")
+
+    scanned = acestep("scan", "songs", "--tag", "myjazz", cwd=tmp_path)
+    assert scanned.returncode == 0, scanned.stderr
+    assert "skipped c.mp3" in scanned.stdout
+    assert scanned.stdout.splitlines()[-1].startswith("done in ")
+    assert "songs 2" in scanned.stdout and "skipped 1" in scanned.stdout
+    assert "\x1b" not in scanned.stdout + scanned.stderr
+
+    edit = ["edit", "dataset.json", "Für Elise.wav", "--caption", "piano, [soft]", "--bpm", "90"]
+    assert acestep(*edit, cwd=tmp_path).returncode == 0
+    assert acestep("edit", "dataset.json", "9", "--bpm", "90", cwd=tmp_path).returncode == 1
+    assert acestep("edit", "dataset.json", "1", cwd=tmp_path).returncode == 2
+
+    shown = acestep("label", "dataset.json", "--show", "Für Elise.wav", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "# Caption\nmyjazz, piano, [soft]\n\n# Metas\n- bpm: 90\n" in shown.stdout
+    last = acestep("scan", "songs", "--json", cwd=tmp_path).stdout.splitlines()[-1]
+    assert json.loads(last)["event"] == "finished"
 
 
 def test_of_several_processes_one_speaks(tmp_path):

@@ -195,7 +195,9 @@ def test_only_the_main_process_speaks(variables, speaks, monkeypatch):
 def test_short_facts_are_told_and_long_ones_left_out():
     facts = {
         "model": "mini",
-        "trained_share": 0.0312,
+        "trained_share": 0.03124,
+        "loss": 2.92517352104,
+        "offload": False,
         "first_step": 0,
         "empty": "",
         "nothing": None,
@@ -203,7 +205,7 @@ def test_short_facts_are_told_and_long_ones_left_out():
         "lyrics": "a\nb",
         "long": "x" * 81,
     }
-    assert facts_text(facts) == "model mini, trained share 0.0312, first step 0"
+    assert facts_text(facts) == "model mini, trained share 0.03124, loss 2.925, offload off, first step 0"
 
 
 def test_durations_and_failures_for_people():

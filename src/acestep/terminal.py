@@ -177,7 +177,7 @@ class Sentences:
         of_steps = f"/{self.total_steps}" if self.total_steps else ""
         return (
             f"epoch {event.epoch}{of_epochs} · step {event.step}{of_steps} · "
-            f"loss {event.loss:.4f} · learning rate {number(float(f'{event.learning_rate:.3g}'))}"
+            f"loss {event.loss:.4f} · learning rate {_fact(event.learning_rate)}"
         )
 
     def _finished(self, event: events.Finished) -> str | None:
@@ -229,11 +229,20 @@ def facts_text(facts: dict[str, Any]) -> str:
     """Short facts in one line: ``model mini, device cpu``. Long and nested ones are left out."""
     words = []
     for key, fact in facts.items():
-        text = number(fact) if isinstance(fact, float) else str(fact)
+        text = _fact(fact)
         nested = isinstance(fact, dict | list | tuple)
         if fact not in (None, "") and not nested and len(text) <= 80 and "\n" not in text:
             words.append(f"{key.replace('_', ' ')} {text}")
     return ", ".join(words)
+
+
+def _fact(fact: Any) -> str:
+    match fact:
+        case bool():
+            return "on" if fact else "off"
+        case float():
+            return number(float(f"{fact:.4g}"))
+    return str(fact)
 
 
 def duration(seconds: float) -> str:

@@ -141,6 +141,8 @@ def _locate(wanted: str) -> BaseModel | None:
     path = Path(wanted).expanduser()
     if path.is_dir():
         folder = path.absolute()
+        if folder.samefile(packaged_folder()):
+            return read_model(folder, name=MINI, source=MINI)
         return read_model(folder, name=folder.name, source=str(folder))
     roots = model_roots()
     for root in roots:

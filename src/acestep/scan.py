@@ -199,15 +199,16 @@ def _recognise(dataset: Dataset, found: list[Found], left: list[Song]) -> Iterat
     """Find each file's song in the old list: path and audio agree, then moved, then changed."""
     places = {id(song): _real(dataset.resolve(song)) for song in left}
     scanned = {_real(item.file) for item in found}
+    # Audio that is also where it was is a copy, and its own song.
+    vacant = {place for place in places.values() if place in scanned or not os.path.exists(place)}
 
     def take(item: Found, *, same_audio: bool, same_place: bool) -> bool:
+        here = _real(item.file)
         for index, song in enumerate(left):
             place = places[id(song)]
-            fits = not same_audio or _audio_id(song) == item.audio_id
-            fits = fits and (not same_place or place == _real(item.file))
-            # Audio that is also where it was is a copy, and its own song.
-            fits = fits and (same_place or place in scanned or not os.path.exists(place))
-            if fits:
+            if place == here if same_place else place in vacant:
+                if same_audio and _audio_id(song) != item.audio_id:
+                    continue
                 item.known = left.pop(index)
                 return True
         return False

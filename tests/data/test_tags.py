@@ -45,6 +45,17 @@ def test_id3(tmp_path, suffix):
     assert read_tags(renamed) == wanted
 
 
+def test_flac_behind_an_id3_tag(tmp_path):
+    from mutagen.id3 import ID3, TIT2
+
+    path = make_song(tmp_path / "song.flac", 0.5)
+    tags = ID3()
+    tags.add(TIT2(encoding=3, text=["T"]))
+    tags.save(path)
+    assert read_tags(path) == {}
+    assert inspect_audio(path).seconds == 0.5
+
+
 def test_mp4_tags(tmp_path):
     from mutagen.mp4 import MP4FreeForm
 

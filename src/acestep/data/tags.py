@@ -34,9 +34,7 @@ def read_tags(path: Path | str) -> dict[str, str]:
     """
     path = Path(path)
     try:
-        # Without a name mutagen goes by the content; with one it believes the suffix.
-        with path.open("rb") as named, open(os.dup(named.fileno()), "rb") as file:
-            audio = mutagen.File(file)
+        audio = _open(path)
         found = {} if audio is None or not audio.tags else _collect(audio.tags)
         if not found and type(audio).__name__ == "WAVE":
             found = _riff_info(path)
@@ -47,6 +45,16 @@ def read_tags(path: Path | str) -> dict[str, str]:
         ) from error
     texts = ((name, _text(values)) for name, values in found.items())
     return {name: text for name, text in texts if text}
+
+
+def _open(path: Path) -> Any:
+    """Without a name mutagen goes by the content; with one it believes the suffix."""
+    with path.open("rb") as named, open(os.dup(named.fileno()), "rb") as nameless:
+        try:
+            return mutagen.File(nameless)
+        except mutagen.MutagenError:  # FLAC behind an ID3 tag looks like MP3
+            named.seek(0)
+            return mutagen.File(named)
 
 
 def _collect(tags: Any) -> dict[str, Any]:

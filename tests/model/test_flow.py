@@ -35,7 +35,9 @@ def test_golden_schedules():
     turbo = load_file(GOLDEN / "generation_turbo.safetensors")
     base = load_file(GOLDEN / "generation_base.safetensors")
     assert flow.schedule(8, 3.0) == pytest.approx(turbo["t2m_shift3.schedule"].tolist(), abs=1e-6)
-    assert flow.schedule(10, 3.0) == pytest.approx(base["apg7_shift3_10.schedule"].tolist(), abs=1e-6)
+    assert flow.schedule(10, 3.0) == pytest.approx(
+        base["apg7_shift3_10.schedule"].tolist(), abs=1e-6
+    )
     custom = [0.97, 0.76, 0.615, 0.5, 0.395, 0.28, 0.18, 0.085, 0]
     wanted = turbo["t2m_custom_timesteps.schedule"].tolist()
     assert flow.snap_times(custom) == pytest.approx(wanted, abs=1e-6)
@@ -68,7 +70,8 @@ def test_shift_moves_continuous_times_toward_noise():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "frames"), [(0.04, 1), (0.0399, 0), (12.32, 308), (13.0, 325), (240, 6000), (2.0, 50)]
+    ("seconds", "frames"),
+    [(0.04, 1), (0.0399, 0), (12.32, 308), (13.0, 325), (240, 6000), (2.0, 50)],
 )
 def test_frames_in_a_duration(seconds, frames):
     assert flow.frames_in(seconds) == frames

@@ -282,7 +282,8 @@ def test_a_terminal_gets_bars_with_rate_and_time_left():
 def test_sigterm_ends_the_work_cleanly_with_130(tmp_path):
     body = f"""
     def scan(config):
-                from acestep.data.files import atomic
+        from pathlib import Path
+        from acestep.data.files import atomic
         with atomic(Path({str(tmp_path / "dataset.json")!r})) as temporary:
             temporary.write_text("half")
             yield Progress("scan", 0, 9)

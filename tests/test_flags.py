@@ -49,6 +49,10 @@ def test_documented_command_lines_are_understood(line):
     assert command.name == name and isinstance(command.config, COMMANDS[name])
 
 
+# What a knob does not go without
+BESIDE = {("export", "model"): ["--format", "merged"]}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
     example = {"path": "x", "text": "x", "integer": "7", "number": "0.5", "switch": None}
@@ -59,10 +63,12 @@ def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
             if "tile" in knob.name:
                 value = "7.5"
             values = [] if value is None else [value] * (knob.count or 1)
-            config = parse(name, [*places, flag, *values]).config
-            assert config.model_fields_set == {*places, knob.name}
+            beside = BESIDE.get((name, knob.name), [])
+            config = parse(name, [*places, *beside, flag, *values]).config
+            assert {*places, knob.name} <= config.model_fields_set
+            assert len(config.model_fields_set) == len(places) + 1 + len(beside) // 2
             underscored = flag[:2] + flag[2:].replace("-", "_")
-            assert parse(name, [*places, underscored, *values]).config == config
+            assert parse(name, [*places, *beside, underscored, *values]).config == config
 
 
 def test_values_arrive_as_they_were_typed():

@@ -91,16 +91,9 @@ TESTED_ELSEWHERE = {
         "test_doctor.py": {"checks", "findings"},
         "test_house_rules.py": {"__init__", "errors"},
     },
-    "adapters": {
-        "test_export.py": {"card", "layouts", "locate", "merge", "publish"},
-        "adapters/test_files.py": {"adapter", "settings", "tensorfiles"},
-    },
     "mini": {"mini/test_songs.py": {"synth"}},
     "model": {"model/test_load.py": {"base"}},
-    "training": {
-        "test_resume.py": {"checkpoint", "settings", "stopping"},
-        "test_train.py": {"evaluate", "memory", "session"},
-    },
+    "training": {"test_train.py": {"session"}},
 }
 
 

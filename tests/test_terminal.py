@@ -205,7 +205,9 @@ def test_short_facts_are_told_and_long_ones_left_out():
         "lyrics": "a\nb",
         "long": "x" * 81,
     }
-    assert facts_text(facts) == "model mini, trained share 0.03124, loss 2.925, offload off, first step 0"
+    assert facts_text(facts) == (
+        "model mini, trained share 0.03124, loss 2.925, offload off, first step 0"
+    )
 
 
 def test_durations_and_failures_for_people():

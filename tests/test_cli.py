@@ -318,6 +318,29 @@ def test_a_reader_that_goes_away_ends_the_work_without_a_traceback():
         assert process.stderr.read() == ""
 
 
+def test_a_pipe_that_breaks_inside_a_verb_is_a_bug_with_a_traceback():
+    def breaking(config: ScanConfig) -> Iterator[events.Event]:
+        raise BrokenPipeError("an encoder died")
+        yield
+
+    with pytest.raises(BrokenPipeError, match="encoder"):
+        main(["scan", "songs"], verbs={"scan": breaking})
+
+
+def test_help_into_a_pipe_that_closes_is_quiet():
+    with subprocess.Popen(
+        [sys.executable, "-m", "acestep", "train", "--help"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.wait(timeout=60) == 130
+        assert process.stderr.read() == ""
+
+
 # Help, version, start
 
 

@@ -11,11 +11,12 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
-from acestep.config import COMMANDS
+from acestep.config import COMMANDS, Config
 from acestep.errors import AceStepError, ConfigError
 from acestep.events import Event, Failed, Notice, Stopped
 from acestep.flags import HELP, SHOW, Command, asks_for_help, help_text, parse
@@ -42,60 +43,46 @@ def main(argv: list[str] | None = None, *, verbs: Mapping[str, Verb] | None = No
     try:
         with _sigterm_interrupts():
             code = _dispatch(arguments, verbs)
-        sys.stdout.flush()
-        return code
     except KeyboardInterrupt:
         _tell("interrupted")
         return INTERRUPTED
-    except BrokenPipeError:
-        _forget_stdout()
-        return INTERRUPTED
+    return code if _is_heard(sys.stdout.flush) else INTERRUPTED
 
 
 def _dispatch(arguments: list[str], verbs: Mapping[str, Verb] | None) -> int:
-    """Find the command and run it, or show help or the version."""
+    """Show help or the version, or find the command and run it."""
     place = next((i for i, text in enumerate(arguments) if not text.startswith("-")), None)
-    before = arguments if place is None else arguments[:place]
-    if "--version" in before:
+    name = None if place is None else arguments[place]
+    if "--version" in arguments[:place]:
         from importlib.metadata import version  # slow to import, and seldom asked
 
-        _say(f"acestep {version('acestep-studio')}")
-        return DONE
-    if place is None and asks_for_help(before):
-        _say(overview())
-        return DONE
+        return _say(f"acestep {version('acestep-studio')}")
+    if asks_for_help(arguments) and (name is None or name in COMMANDS):
+        return _say(overview() if name is None else help_text(name))
     try:
         command = _parse(arguments, place)
     except ConfigError as error:
         return _fail(error, json="--json" in arguments)
-    if command is None:
-        return DONE
     return _run(command, verbs)
 
 
-def _parse(arguments: list[str], place: int | None) -> Command | None:
-    """The command line as a command; nothing if it asked for help, which is shown."""
+def _parse(arguments: list[str], place: int | None) -> Command:
+    """The command line, of which the command itself stands at ``place``."""
     if place is None:
         wrong = [unknown(flag, [*SHOW, *HELP]) for flag in arguments if flag not in SHOW]
         raise ConfigError(
             [*wrong, f"no command: one of {', '.join(COMMANDS)}"], hint="acestep --help"
         )
     name = arguments[place]
-    rest = arguments[:place] + arguments[place + 1 :]
     if name not in COMMANDS:
-        raise ConfigError([f"{unknown(name, list(COMMANDS))}"], hint="acestep --help")
-    if asks_for_help(rest):
-        _say(help_text(name))
-        return None
-    return parse(name, rest)
+        raise ConfigError([unknown(name, list(COMMANDS))], hint="acestep --help")
+    return parse(name, arguments[:place] + arguments[place + 1 :])
 
 
 def _run(command: Command, verbs: Mapping[str, Verb] | None) -> int:
     screen = open_screen(sys.stdout, json=command.json, quiet=command.quiet)
     try:
-        for sentence in outside_recommended(command.config):
-            screen.show(Notice(sentence))
-        return _follow(_verb(command.name, verbs), command, screen)
+        return _follow(_happening(_verb(command.name, verbs), command.config), screen)
     except AceStepError as error:
         screen.close()
         return _fail(error, json=command.json)
@@ -103,15 +90,19 @@ def _run(command: Command, verbs: Mapping[str, Verb] | None) -> int:
         screen.close()
 
 
-def _follow(verb: Verb, command: Command, screen: Screen) -> int:
-    """Show what a verb says. A generator left in the middle is closed, so that it can tidy up."""
+def _happening(verb: Verb, config: Config) -> Generator[Event, None, None]:
+    """What is to be said about the config, then what the verb says."""
+    for sentence in outside_recommended(config):
+        yield Notice(sentence)
+    yield from verb(config)
+
+
+def _follow(happening: Generator[Event, None, None], screen: Screen) -> int:
+    """Show what happens. A generator left in the middle is closed, so that it can tidy up."""
     code = DONE
-    with closing(verb(command.config)) as happening:
+    with closing(happening):
         for event in happening:
-            try:
-                screen.show(event)
-            except BrokenPipeError:
-                _forget_stdout()
+            if not _is_heard(partial(screen.show, event)):
                 return INTERRUPTED
             if isinstance(event, Stopped):
                 code = INTERRUPTED
@@ -143,15 +134,18 @@ def _fail(error: AceStepError, *, json: bool) -> int:
     """Report an error: for a person on stderr, with ``--json`` as an event; return its code."""
     if json:
         event = Failed(type(error).__name__, str(error), error.hint)
-        open_screen(sys.stdout, json=True, quiet=False).show(event)
+        screen = open_screen(sys.stdout, json=True, quiet=False)
+        _is_heard(partial(screen.show, event))
     else:
         _tell(failure(str(error), error.hint), everyone=not isinstance(error, ConfigError))
     return USAGE if isinstance(error, ConfigError) else FAILED
 
 
-def _say(text: str) -> None:
-    if is_main_process():
-        print(text)
+def _say(text: str) -> int:
+    """Print to stdout; return the exit code."""
+    if is_main_process() and not _is_heard(partial(print, text)):
+        return INTERRUPTED
+    return DONE
 
 
 def _tell(text: str, *, everyone: bool = False) -> None:
@@ -169,11 +163,19 @@ def _never_fail_to_print() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _forget_stdout() -> None:
-    """Nobody reads: let what is still buffered go nowhere, instead of failing again at the end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _is_heard(speak: Callable[[], object]) -> bool:
+    """Write to stdout, and say whether somebody reads it.
+
+    If nobody does, what is still buffered goes nowhere, instead of failing again at the end.
+    """
+    try:
+        speak()
+        return True
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return False
 
 
 @contextmanager

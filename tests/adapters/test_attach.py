@@ -41,7 +41,7 @@ def names(pattern):
     ],
 )
 def test_targets_are_exactly_the_layers_that_were_asked_for(targets, pattern, count, suffixes):
-    transformer = tiny_transformer()
+    transformer = tiny_transformer().requires_grad_(True)
     modules = attach(transformer, config(targets=targets))
     assert modules == names(pattern)
     assert len(modules) == count

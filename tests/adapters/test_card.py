@@ -9,7 +9,7 @@ from adapter_data import (
 )
 from safetensors.torch import load_file, save_file
 
-from acestep.adapters.card import HEADER_KEY, check_card, header, page, read_card
+from acestep.adapters.card import HEADER_KEY, check_card, header, page, plain_name, read_card
 from acestep.adapters.files import read_adapter, save_adapter
 from acestep.errors import AdapterError
 
@@ -66,3 +66,28 @@ def test_a_page_stays_one_table_whatever_the_card_says():
     assert "| Base model | a \\| b \\| --- |" in text
     assert "| Rank | 2, 4 |" in text and "| Alpha | 1, 4, 6 |" in text
     assert "\n# y" not in text
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ("mini", "mini"),
+        ("acestep-v15-turbo", "acestep-v15-turbo"),
+        ("ACE-Step/Ace-Step1.5", "ACE-Step/Ace-Step1.5"),
+        ("/data/models/acestep-v15-base/", "acestep-v15-base"),
+        ("C:\\models\\acestep-v15-sft", "acestep-v15-sft"),
+        ("../../secret", "secret"),
+        ("../secret", "secret"),
+        ("\\\\host\\share", "share"),
+        ("..", ""),
+        ("", ""),
+    ],
+)
+def test_the_base_is_a_name_never_a_path(given, name):
+    assert plain_name(given) == name
+    assert check_card({"base_model": given}) == {"base_model": name}
+
+
+def test_a_folder_on_another_machine_is_left_out():
+    for path in ("\\\\host\\share", "//host/share"):
+        assert check_card({"base_path": path}) == {}

@@ -7,6 +7,7 @@ from adapter_data import (
     FOLDERS,
     TOLERANCE,
     copy_adapter,
+    edit_config,
     furthest,
     golden_velocity,
     mounted_velocity,
@@ -159,6 +160,12 @@ def test_half_precision_files_are_read(tmp_path):
     save_file(tensors, folder / WEIGHTS)
     adapter = read_adapter(folder)
     assert all(value.dtype == torch.float32 for value in adapter.weights.values())
+
+
+def test_the_base_is_known_from_the_configuration_too(tmp_path):
+    name = "checkpoints/acestep-v15-base"  # what the original writes: a path that is not opened
+    folder = edit_config(copy_adapter("A", tmp_path / "a"), base_model_name_or_path=name)
+    assert read_adapter(folder).card == {"base_model": name}
 
 
 # Refusing

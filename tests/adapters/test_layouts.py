@@ -12,9 +12,12 @@ from adapter_data import (
     tiny_transformer,
     velocity,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.torch import load_file
 
+from acestep.adapters.adapter import Adapter
 from acestep.adapters.files import read_adapter
 from acestep.adapters.layouts import write_comfyui, write_diffusers, write_peft
 
@@ -75,3 +78,35 @@ def test_comfyui_files_have_the_keys_of_those_in_use(name, tmp_path):
     ours = load_file(tmp_path / "x.safetensors")
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+MODULES = ["layers.0.self_attn.to_q", "layers.0.self_attn.to_out.0", "layers.1.cross_attn.to_v"]
+MODULES += ["layers.11.cross_attn.to_v", "layers.1.mlp.down_proj", "condition_embedder"]
+ONE = st.tuples(st.integers(1, 5), st.floats(0.1, 64, width=32))
+
+
+@given(
+    parts=st.dictionaries(st.sampled_from(MODULES), ONE, min_size=1),
+    kind=st.sampled_from(["lora", "dora", "rslora"]),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_ranks_and_alphas_survive_every_layout(parts, kind, tmp_path_factory):
+    weights = {}
+    for module, (rank, _) in parts.items():
+        weights[f"{module}.lora_A.weight"] = torch.randn(rank, 6)
+        weights[f"{module}.lora_B.weight"] = torch.randn(7, rank)
+        if kind == "dora":
+            weights[f"{module}.lora_magnitude_vector"] = torch.rand(7)
+    alphas = {module: alpha for module, (_, alpha) in parts.items()}
+    adapter = Adapter(weights, alphas, kind == "dora", kind == "rslora")
+    folder = tmp_path_factory.mktemp("x")
+    write_peft(adapter, folder / "peft")
+    write_peft(adapter, folder / "original", original=True)
+    write_diffusers(adapter, folder / "diffusers")
+    write_comfyui(adapter, folder / "comfyui" / "x.safetensors")
+    for path in folder.iterdir():
+        found = read_adapter(path)
+        assert found.weights.keys() == weights.keys()
+        assert all(torch.equal(found.weights[key], weights[key]) for key in weights)
+        for module in alphas:
+            assert found.scaling(module) == pytest.approx(adapter.scaling(module), rel=1e-6)

@@ -71,11 +71,11 @@ def test_nothing_there(make, tmp_path):
 
 
 def test_checkpoints_are_in_the_order_of_training(tmp_path):
-    for name in ("epoch_1", "epoch_10", "epoch_2_step_9", "epoch_2", "epoch_x", "epoch_3.bak"):
+    for name in ("epoch_1", "epoch_10", "epoch_2_step_10", "epoch_2_step_9", "epoch_2", "epoch_x"):
         copy_adapter("A", tmp_path / "checkpoints" / name)
     (tmp_path / "checkpoints" / "epoch_11").mkdir()
     found = [path.name for path in run_checkpoints(tmp_path)]
-    assert found == ["epoch_1", "epoch_2", "epoch_2_step_9", "epoch_10"]
+    assert found == ["epoch_1", "epoch_2", "epoch_2_step_9", "epoch_2_step_10", "epoch_10"]
     assert choose_checkpoint(tmp_path, None).name == "epoch_10"
     assert choose_checkpoint(tmp_path, "epoch_2").name == "epoch_2"
     with pytest.raises(RunError, match="no such checkpoint") as caught:

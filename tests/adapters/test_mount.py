@@ -17,6 +17,7 @@ from adapter_data import (
 )
 from peft import PeftModel
 
+from acestep.adapters.adapter import Adapter
 from acestep.adapters.attach import attach, trainable_parameters
 from acestep.adapters.files import read_adapter, trained_adapter
 from acestep.adapters.layouts import write_peft
@@ -45,6 +46,36 @@ def test_every_golden_file_gives_the_velocity_of_the_original(name):
     assert furthest(velocity(transformer), base) > 0.1
     set_scale(transformer, {"x": 0})
     assert torch.equal(velocity(transformer), base)
+
+
+def test_a_strength_of_zero_computes_nothing():
+    """An adapter that overflows would leave NaN behind if it were multiplied by 0."""
+    transformer = tiny_transformer()
+    base = velocity(transformer)
+    a = adapter("A")
+    mount(transformer, replace(a, weights={k: v * 1e30 for k, v in a.weights.items()}), "a")
+    assert not velocity(transformer).isfinite().all()
+    set_scale(transformer, {"a": 0.0})
+    assert torch.equal(velocity(transformer), base)
+
+
+def test_doras_magnitudes_leave_the_bias_alone():
+    transformer = tiny_transformer()
+    layer = transformer.time_embed.linear_1
+    down, up, magnitude = torch.randn(2, 256), torch.randn(32, 2), torch.rand(32) + 1
+    weights = {
+        "time_embed.linear_1.lora_A.weight": down,
+        "time_embed.linear_1.lora_B.weight": up,
+        "time_embed.linear_1.lora_magnitude_vector": magnitude,
+    }
+    dora = Adapter(weights, {"time_embed.linear_1": 3.0}, use_dora=True)
+    mount(transformer, dora, "d", 0.5)
+    adapted = layer.weight + 1.5 * up @ down
+    adapted *= (magnitude / adapted.norm(dim=1))[:, None]
+    halfway = (layer.weight + adapted) / 2
+    x = torch.randn(5, 256)
+    expected = torch.nn.functional.linear(x, halfway, layer.bias)
+    assert furthest(transformer.time_embed.linear_1(x), expected) < 1e-4
 
 
 def test_the_strength_acts_as_in_the_original():
@@ -125,6 +156,7 @@ def test_unmounting_the_last_one_leaves_the_original_and_no_memory(dtype):
     modules = dict(transformer.named_modules())
     mount(transformer, adapter("B"), "b")
     mount(transformer, adapter("C"), "c")
+    assert not any(module.training for module in transformer.modules())
     held = [
         weakref.ref(buffer)
         for module in transformer.modules()

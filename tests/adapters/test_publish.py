@@ -70,3 +70,24 @@ def test_a_changed_middle_of_a_large_file_is_the_only_change_not_seen(tmp_path):
     (tmp_path / "a").write_text(large + "y")
     with pytest.raises(AdapterError, match="holds a"):
         put(tmp_path, a="1")
+
+
+def test_a_record_cannot_name_a_file_elsewhere(tmp_path):
+    out, victim = tmp_path / "out", tmp_path / "victim"
+    put(out, a="1")
+    victim.write_text("1")
+    record = json.loads((out / CARD_FILE).read_text())
+    record["files"] |= dict.fromkeys(("../victim", str(victim)), record["files"]["a"])
+    (out / CARD_FILE).write_text(json.dumps(record))
+    put(out, b="2")
+    assert contents(out) == {"b": "2"} and victim.read_text() == "1"
+
+
+def test_a_link_is_not_ours_even_to_what_is(tmp_path):
+    out = tmp_path / "out"
+    put(out, a="1")
+    (out / "a").rename(tmp_path / "elsewhere")
+    (out / "a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(AdapterError, match="holds a"):
+        put(out, a="2")
+    assert (out / "a").is_symlink() and (tmp_path / "elsewhere").read_text() == "1"

@@ -48,7 +48,6 @@ def attach(transformer: nn.Module, config: TrainConfig) -> list[str]:
             hint="train on a freshly loaded base model",
         )
     modules = choose_modules(transformer, config.targets)
-    transformer.requires_grad_(False)
     peft_config = LoraConfig(
         r=config.rank,
         lora_alpha=whole(config.alpha),  # type: ignore[arg-type]

@@ -1,6 +1,7 @@
 """What an adapter says about itself: a record in its file's header, and a page to read."""
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -47,15 +48,28 @@ def read_card(entries: Mapping[str, str], where: Path) -> dict[str, Any]:
 
 
 def check_card(card: Any) -> dict[str, Any]:
-    """A card from an unknown hand: what should be text or a table and is not is left out."""
+    """A card from an unknown hand: what should be text or a table and is not is left out, a base
+    model's name is a name, and its folder is on this machine."""
     if not isinstance(card, dict):
         return {}
     wanted = {"base_model": str, "base_path": str, "base_fingerprint": str, "dataset": dict}
-    return {
+    checked = {
         key: value
         for key, value in card.items()
         if key not in wanted or isinstance(value, wanted[key])
     }
+    if "base_model" in checked:
+        checked["base_model"] = plain_name(checked["base_model"])
+    if checked.get("base_path", "").startswith(("//", "\\\\")):
+        del checked["base_path"]
+    return checked
+
+
+def plain_name(name: str) -> str:
+    """A model's name or Hub id; of a path its last part, so that no file has a path opened."""
+    if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name):
+        return name
+    return re.split(r"[/\\]", name.rstrip("/\\"))[-1].lstrip(".")
 
 
 def page(adapter: Adapter) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from acestep.adapters.adapter import MAGNITUDE, A, Adapter, B
 from acestep.adapters.attach import NAME, PREFIX, attached, trainable_parameters
-from acestep.adapters.card import check_card, read_card
+from acestep.adapters.card import check_card, plain_name, read_card
 from acestep.adapters.layouts import write_peft
 from acestep.adapters.locate import AdapterFiles, find_files
 from acestep.adapters.names import Part, parse_key
@@ -243,7 +243,7 @@ def _with_settings(
             hint=_AGAIN,
         )
     if settings.base and "base_model" not in adapter.card:
-        adapter.card["base_model"] = settings.base
+        adapter.card["base_model"] = plain_name(settings.base)
     return adapter
 
 

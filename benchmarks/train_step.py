@@ -22,13 +22,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
-from acestep.adapters.attach import attach, trainable_parameters
 from diffusers import AceStepTransformer1DModel
 from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
+from acestep.adapters.attach import attach, trainable_parameters
 from acestep.config import TrainConfig
 from acestep.data.tensors import Manifest, Sample
 from acestep.model.base import find_model
@@ -251,6 +252,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--checkpointing", action="store_true", help="recompute activations on both sides"
     )
+    parser.add_argument("--skip-memory", action="store_true", help="time only")
     parser.add_argument("--only", choices=["ours", "plain"], help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -272,7 +274,7 @@ def main() -> None:
         for name in sorted(sides, reverse=number % 2 == 1):
             times[name].append(timed(sides[name].step, args.steps, device))
     peak, flops = matrix_peak(device, dtype), counter.get_total_flops()
-    report = {
+    report: dict[str, Any] = {
         "hardware": torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
@@ -292,9 +294,12 @@ def main() -> None:
             "seconds_per_step": round(median, 4),
             "audio_seconds_per_second": round(args.seconds / median, 1),
             "share_of_matrix_peak": round(flops / median / peak, 3),
-            "peak_gib": round(measure_memory(args, name, False), 3),
-            "peak_gib_checkpointing": round(measure_memory(args, name, True), 3),
         }
+        if not args.skip_memory:
+            report[name] |= {
+                "peak_gib": round(measure_memory(args, name, False), 3),
+                "peak_gib_checkpointing": round(measure_memory(args, name, True), 3),
+            }
     ratios = [p / o for p, o in zip(times["plain"], times["ours"], strict=True)]
     report["plain_over_ours"] = round(statistics.median(ratios), 3)
     print(json.dumps(report, indent=2))

@@ -1,5 +1,6 @@
 """Command lines to configs, and every mistake in one go."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from acestep.config import COMMANDS, GenerateConfig, TrainConfig
 from acestep.errors import ConfigError
 from acestep.flags import asks_for_help, help_text, parse
 from acestep.knobs import knobs
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def mistakes(*arguments: str) -> list[str]:
@@ -69,6 +72,19 @@ def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
             assert len(config.model_fields_set) == len(places) + 1 + len(beside) // 2
             underscored = flag[:2] + flag[2:].replace("-", "_")
             assert parse(name, [*places, *beside, underscored, *values]).config == config
+
+
+def test_every_command_line_in_the_documentation_is_understood():
+    lines = [
+        line
+        for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+        for line in page.read_text(encoding="utf-8").splitlines()
+        if line.startswith("acestep ")
+    ]
+    assert len(lines) >= 10
+    for line in lines:
+        _, name, *arguments = shlex.split(line, comments=True)
+        assert isinstance(parse(name, arguments).config, COMMANDS[name]), line
 
 
 def test_values_arrive_as_they_were_typed():

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from acestep.adapters.attach import trainable_parameters
 from safetensors.torch import load_file
 from training_data import TINY, tiny_tensors
 
 import acestep.training.session as session_module
+from acestep.adapters.attach import trainable_parameters
 from acestep.config import TrainConfig
 from acestep.errors import RunError, TensorError
 from acestep.events import Evaluation, Finished, Notice, Saved, Started, Step, Stopped

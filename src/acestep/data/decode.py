@@ -185,7 +185,7 @@ def _from_ffmpeg(path: Path, file: BinaryIO, refusal: str) -> Iterator[Decoded]:
     with ExitStack() as stack:
         try:
             options = {"format_whitelist": _DEMUXERS, "protocol_whitelist": ""}
-            container = stack.enter_context(av.open(file, options=options))
+            container = stack.enter_context(av.open(file, "r", options=options))
         except (av.FFmpegError, ValueError) as error:
             raise (_unreadable(path, refusal) if refusal else zero_length(path)) from error
         if not container.streams.audio:
@@ -199,7 +199,9 @@ def _from_ffmpeg(path: Path, file: BinaryIO, refusal: str) -> Iterator[Decoded]:
             raise _unreadable(path, reason(error)) from error
         if head is None:
             raise _unreadable(path, refusal) if refusal else zero_length(path)
-        length = float(stream.duration * stream.time_base) if stream.duration else None
+        length = None
+        if stream.duration and stream.time_base:
+            length = float(stream.duration * stream.time_base)
         blocks = _ffmpeg_blocks(path, chain([head], frames), av.FFmpegError)
         yield Decoded(head.sample_rate, head.layout.nb_channels, length, blocks)
 

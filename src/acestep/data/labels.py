@@ -182,7 +182,7 @@ def strip_tag(caption: str, tag: str) -> str:
 def tag_advice(tag: str) -> list[str]:
     """What is wrong with an activation tag by the guide; nothing with ``myjazz`` or ``xmas24``."""
     tag = tag.strip()
-    problems = []
+    problems: list[str] = []
     if not tag:
         return problems
     if tag.lower() in _ORDINARY:

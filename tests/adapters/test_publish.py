@@ -77,7 +77,7 @@ def test_a_record_cannot_name_a_file_elsewhere(tmp_path):
     put(out, a="1")
     victim.write_text("1")
     record = json.loads((out / CARD_FILE).read_text())
-    record["files"] |= dict.fromkeys(("../victim", str(victim)), record["files"]["a"])
+    record["files"] |= dict.fromkeys(("victim", "../victim", str(victim)), record["files"]["a"])
     (out / CARD_FILE).write_text(json.dumps(record))
     put(out, b="2")
     assert contents(out) == {"b": "2"} and victim.read_text() == "1"

@@ -389,3 +389,14 @@ def test_headers_carry_the_card(run, tmp_path):
         file = path if path.is_file() else path / "adapter_model.safetensors"
         with safe_open(file, framework="pt") as stored:
             assert json.loads(stored.metadata()["acestep_card"])["base_model"] == "tiny"
+
+
+@pytest.mark.parametrize("format", ["peft", "diffusers", "comfyui", "upstream"])
+def test_what_is_exported_names_no_place_on_this_machine(format, tmp_path):
+    run = tmp_path / "secret_place" / "run"
+    list(export(ExportConfig(run=GOLDEN / "adapters/upstream_peft_attn_r4_a8", output=run)))
+    card = json.loads((run / "card.json").read_text())
+    card["card"] |= {"base_path": "/home/secret_place/model", "dataset": {"path": "/secret_place/d.json"}}
+    (run / "card.json").write_text(json.dumps(card))
+    list(export(ExportConfig(run=run, output=tmp_path / "out", format=format)))
+    assert all(b"secret_place" not in file.read_bytes() for file in (tmp_path / "out").iterdir())

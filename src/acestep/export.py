@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 
 from acestep.adapters.adapter import Adapter
+from acestep.adapters.card import shareable
 from acestep.adapters.files import read_adapter
 from acestep.adapters.layouts import write_comfyui, write_diffusers, write_peft
 from acestep.adapters.locate import choose_checkpoint, is_run
@@ -56,6 +58,8 @@ def _export(config: ExportConfig) -> Iterator[Event]:
     yield Started("export", _facts(adapter, config))
     for note in adapter.notes:
         yield Notice(note)
+    model = _base_model(adapter, config) if config.format == "merged" else None
+    adapter = replace(adapter, card=shareable(adapter.card))
     match config.format:
         case "peft" | "upstream":
             written = _export_folder(adapter, config)
@@ -68,7 +72,7 @@ def _export(config: ExportConfig) -> Iterator[Event]:
                 yield Notice(COMFYUI_DORA)
             written = _export_comfyui(adapter, config)
         case "merged":
-            model = _base_model(adapter, config)
+            assert model is not None
             strange = other_base(adapter, model)
             if strange:
                 yield Notice(strange)

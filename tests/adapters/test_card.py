@@ -9,7 +9,15 @@ from adapter_data import (
 )
 from safetensors.torch import load_file, save_file
 
-from acestep.adapters.card import HEADER_KEY, check_card, header, page, plain_name, read_card
+from acestep.adapters.card import (
+    HEADER_KEY,
+    check_card,
+    header,
+    page,
+    plain_name,
+    read_card,
+    shareable,
+)
 from acestep.adapters.files import read_adapter, save_adapter
 from acestep.errors import AdapterError
 
@@ -91,3 +99,14 @@ def test_the_base_is_a_name_never_a_path(given, name):
 def test_a_folder_on_another_machine_is_left_out():
     for path in ("\\\\host\\share", "//host/share"):
         assert check_card({"base_path": path}) == {}
+
+
+def test_a_card_that_is_given_away_names_no_place_on_this_machine():
+    card = {
+        "base_model": "m",
+        "base_path": "/home/me/m",
+        "dataset": {"tag": "t", "path": "/home/me/d.json"},
+    }
+    assert shareable(card) == {"base_model": "m", "dataset": {"tag": "t"}}
+    assert card["dataset"]["path"], "the original is left alone"
+    assert shareable({"dataset": 3}) == {"dataset": 3}

@@ -65,6 +65,14 @@ def check_card(card: Any) -> dict[str, Any]:
     return checked
 
 
+def shareable(card: Mapping[str, Any]) -> dict[str, Any]:
+    """A card without paths of this machine, for an adapter that may be given away."""
+    kept = {key: value for key, value in card.items() if key != "base_path"}
+    if isinstance(kept.get("dataset"), dict):
+        kept["dataset"] = {key: value for key, value in kept["dataset"].items() if key != "path"}
+    return kept
+
+
 def plain_name(name: str) -> str:
     """A model's name or Hub id; of a path its last part, so that no file has a path opened."""
     if re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", name):

@@ -11,6 +11,7 @@ from sound_files import FORMATS, make_song, tone
 from acestep.data.audio import (
     RATE,
     SUFFIXES,
+    AudioFacts,
     conform,
     inspect_audio,
     read_audio,
@@ -34,8 +35,12 @@ def test_every_format_is_read_as_what_went_in(tmp_path, suffix, rate):
     assert audio.dtype == np.float32 and audio.shape == (2, round(facts.seconds * RATE))
     wanted = tone(2.0)[:, RATE // 2 : RATE]  # away from the edges, where lossy codecs ring
     error = audio[:, RATE // 2 : RATE] - wanted
-    if suffix not in ("m4a", "aac"):  # which are shifted by their encoder's delay
+    if suffix not in ("m4a", "aac"):
         assert np.sqrt((error**2).mean() / (wanted**2).mean()) < 0.02
+    else:  # shifted by their encoder's delay
+        power = np.abs(np.fft.rfft(audio[:, RATE // 2 : RATE])) ** 2
+        for channel, pitch in zip(power, (220, 440), strict=True):
+            assert channel[pitch // 2 - 2 : pitch // 2 + 3].sum() > 0.95 * channel.sum()
 
 
 def test_suffixes_are_the_five_and_with_ffmpeg_two_more():
@@ -80,6 +85,13 @@ def test_of_five_point_one_the_first_two_channels_are_used(tmp_path):
     sf.write(tmp_path / "centre.wav", audio.T, 48_000, subtype="FLOAT")
     with pytest.raises(AudioError, match="first two channels are never louder"):
         inspect_audio(tmp_path / "centre.wav")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "kept"), [(11.9996, 11.999), (12.0, 12.0), (19.999, 19.999), (0.1 + 0.2, 0.3)]
+)
+def test_durations_are_rounded_down(seconds, kept):
+    assert AudioFacts(seconds, RATE, 2, 0.5, "").duration == kept
 
 
 def test_windows_tile_and_agree_with_the_whole(tmp_path):
@@ -225,6 +237,8 @@ def test_samples_beyond_full_scale_are_clipped_not_wrapped(tmp_path):
     write_audio(tmp_path / "song.wav", tone(1.0) * 4, RATE)
     back = read_audio(tmp_path / "song.wav")
     assert np.abs(back - (tone(1.0) * 4).clip(-1, 1)).max() < 1e-6
+    write_audio(tmp_path / "song.ogg", tone(1.0) * 4, RATE)
+    assert np.abs(read_audio(tmp_path / "song.ogg")).max() < 1.2
 
 
 def test_mono_stays_mono_and_other_rates_stay(tmp_path):

@@ -1,6 +1,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -382,6 +384,22 @@ def test_a_failed_export_leaves_no_trace(run, tmp_path, monkeypatch):
     assert names(tmp_path) == ["out"]
 
 
+def test_a_full_disk_while_merging(run, tmp_path):
+    """The safetensors library's own error; a limit on file sizes stands for the disk."""
+    code = (
+        "import resource, signal, sys; from pathlib import Path\n"
+        "from acestep.config import ExportConfig; from acestep.export import export\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
+        "run, out = map(Path, sys.argv[1:])\n"
+        "list(export(ExportConfig(run=run, output=out, format='merged')))\n"
+    )
+    command = [sys.executable, "-c", code, str(run), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert "RunError: cannot write to" in done.stderr, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_headers_carry_the_card(run, tmp_path):
     for format in ("peft", "diffusers", "comfyui", "upstream"):
         path = Path(run_export(run, tmp_path / format, format=format)[-1].path)
@@ -396,7 +414,10 @@ def test_what_is_exported_names_no_place_on_this_machine(format, tmp_path):
     run = tmp_path / "secret_place" / "run"
     list(export(ExportConfig(run=GOLDEN / "adapters/upstream_peft_attn_r4_a8", output=run)))
     card = json.loads((run / "card.json").read_text())
-    card["card"] |= {"base_path": "/home/secret_place/model", "dataset": {"path": "/secret_place/d.json"}}
+    card["card"] |= {
+        "base_path": "/home/secret_place/model",
+        "dataset": {"path": "/secret_place/d.json"},
+    }
     (run / "card.json").write_text(json.dumps(card))
     list(export(ExportConfig(run=run, output=tmp_path / "out", format=format)))
     assert all(b"secret_place" not in file.read_bytes() for file in (tmp_path / "out").iterdir())

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from acestep.adapters.adapter import Adapter
 from acestep.adapters.card import shareable
@@ -43,9 +43,10 @@ def export(config: ExportConfig) -> Iterator[Event]:
         )
     try:
         yield from _export(config)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise RunError(
-            f"cannot write to {config.output}: {error.strerror or error}",
+            f"cannot write to {config.output}: {reason}",
             hint="free some space, fix the permissions, or export into another folder",
         ) from error
 

@@ -150,6 +150,19 @@ def test_identical_audio_is_kept_twice_and_said(world):
     world.song("0.wav", 220)  # sorts before them and has the same audio
     ids = {Path(sample["audio_path"]).name: sample["id"] for sample in world.scan()}
     assert ids == {"a.wav": a["id"], "b.wav": b["id"], "0.wav": a["id"] + "-3"}
+    (world.songs / "a.wav").rename(world.songs / "z.wav")  # sorts behind them
+    ids = {Path(sample["audio_path"]).name: sample["id"] for sample in world.scan()}
+    assert ids == {"z.wav": a["id"], "b.wav": b["id"], "0.wav": a["id"] + "-3"}
+
+
+def test_a_copy_in_another_folder_is_another_song(world, tmp_path):
+    world.song("a.wav")
+    world.scan()
+    world.edit("1", caption="of the first")
+    shutil.copytree(world.songs, tmp_path / "copies")
+    world.songs = tmp_path / "copies"
+    captions = {sample["audio_path"]: sample["caption"] for sample in world.scan()}
+    assert captions == {"copies/a.wav": "", "songs/a.wav": "of the first"}
 
 
 def test_links_are_followed_once_and_loops_are_safe(world, tmp_path):

@@ -51,7 +51,7 @@ __all__ = [
 # Who gave a label. A tag is one embedded in the audio file.
 SOURCES = ("person", "sidecar", "lm", "analysis", "tag")
 LABELS = ("caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language", "title")
-_HINT = "fix it in a text editor, or restore the version before it from {}.bak"
+_HINT = "fix it in a text editor, or restore the version before it, {}.bak, if there is one"
 
 
 @dataclass

@@ -161,6 +161,7 @@ def test_merged_keeps_the_precision_of_the_base_and_rounds_once(tmp_path):
     base = load_file(folder / "transformer" / "diffusion_pytorch_model.safetensors")
     adapter = read_adapter(FOLDERS["A"])
     assert {value.dtype for value in found.values()} == {torch.bfloat16}
+    assert str(tmp_path) not in (tmp_path / "out" / "config.json").read_text()
     for key, value in base.items():
         module = key.removesuffix(".weight")
         expected = value
@@ -415,7 +416,7 @@ def test_what_is_exported_names_no_place_on_this_machine(format, tmp_path):
     list(export(ExportConfig(run=GOLDEN / "adapters/upstream_peft_attn_r4_a8", output=run)))
     card = json.loads((run / "card.json").read_text())
     card["card"] |= {
-        "base_path": "/home/secret_place/model",
+        "base_path": "/data/secret_place/model",
         "dataset": {"path": "/secret_place/d.json"},
     }
     (run / "card.json").write_text(json.dumps(card))

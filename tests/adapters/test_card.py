@@ -104,8 +104,8 @@ def test_a_folder_on_another_machine_is_left_out():
 def test_a_card_that_is_given_away_names_no_place_on_this_machine():
     card = {
         "base_model": "m",
-        "base_path": "/home/me/m",
-        "dataset": {"tag": "t", "path": "/home/me/d.json"},
+        "base_path": "/data/me/m",
+        "dataset": {"tag": "t", "path": "/data/me/d.json"},
     }
     assert shareable(card) == {"base_model": "m", "dataset": {"tag": "t"}}
     assert card["dataset"]["path"], "the original is left alone"

@@ -128,3 +128,14 @@ def test_a_header_with_an_absurd_rate(tmp_path):
     sf.write(tmp_path / "slow.wav", tone(1.0).T, 1, subtype="PCM_16")
     with pytest.raises(AudioError, match="sample rate of 1 Hz"):
         inspect_audio(tmp_path / "slow.wav")
+
+
+def test_without_ffmpeg_the_hint_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("acestep.data.decode.HAS_FFMPEG", False)
+    assert inspect_audio(make_song(tmp_path / "song.mp3", 0.5)).seconds == 0.5
+    with pytest.raises(AudioError, match="cannot be read as audio") as caught:
+        inspect_audio(make_song(tmp_path / "song.m4a", 0.5))
+    assert "acestep-studio[io]" in caught.value.hint
+    sf.write(tmp_path / "zero.wav", np.zeros((0, 2)), 48_000)
+    with pytest.raises(AudioError, match="zero length"):
+        inspect_audio(tmp_path / "zero.wav")

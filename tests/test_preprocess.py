@@ -344,3 +344,35 @@ def test_two_processes_share_the_songs(dataset, tmp_path):
     assert [s.name for s in ours] == [s.name for s in wanted]
     assert all(torch.equal(a.condition, b.condition) for a, b in zip(ours, wanted, strict=True))
     assert read_manifest(output).fingerprint == read_manifest(alone).fingerprint
+
+
+def test_what_another_process_cut_is_told(tmp_path):
+    from test_processes import acestep
+
+    write_audio(tmp_path / "a.wav", tone(1), RATE)
+    write_audio(tmp_path / "b.wav", tone(1, 330), RATE)
+    long = "warm analogue strings " * 200
+    samples = [{"audio_path": f"{name}.wav", "caption": long} for name in "ab"]
+    data = dataset_of(tmp_path, samples)
+    text = acestep(
+        "preprocess", data, "-o", tmp_path / "t", "--device", "cpu", "--json", processes=2
+    )
+    notices = [json.loads(line) for line in text.splitlines() if '"notice"' in line]
+    assert {notice["about"] for notice in notices} == {"a.wav", "b.wav"}
+
+
+def test_the_original_programs_folder_is_left_as_it_is(dataset, tmp_path):
+    folder = tmp_path / "foreign"
+    folder.mkdir()
+    (folder / "manifest.json").write_text('{"metadata": {}, "samples": [], "num_samples": 0}')
+    before = contents(folder)
+    with pytest.raises(TensorError, match="did not write") as caught:
+        run(dataset, folder)
+    assert "-o" in caught.value.hint and contents(folder) == before
+
+
+def test_what_a_killed_run_left_is_tidied(dataset, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / ".tmp-abcdefgh.pt").write_bytes(b"half")
+    run(dataset, tmp_path / "t")
+    assert not [path for path in (tmp_path / "t").iterdir() if path.name.startswith(".tmp")]

@@ -3,6 +3,7 @@
 import errno
 import json
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -121,7 +122,7 @@ def test_golden_lora_steps(tmp_path, monkeypatch):
         device="cpu",
         max_grad_norm=1e9,
     )
-    session, _ = open_session(config)
+    session, _ = open_session(config, ExitStack())
     names = {"to_q": "q_proj", "to_k": "k_proj", "to_v": "v_proj", "to_out.0": "o_proj"}
 
     def original(name):
@@ -182,7 +183,7 @@ def fixed_draws(monkeypatch, golden):
 def test_a_sample_in_a_batch_has_the_loss_and_gradient_it_has_alone(tensors, tmp_path):
     def session(name, **knobs):
         config = TrainConfig(tensors=tensors, output=tmp_path / name, **(KNOBS | knobs))
-        return open_session(config)[0]
+        return open_session(config, ExitStack())[0]
 
     batch = session("batch", batch_size=4, validation=0)
     alone = session("alone", batch_size=4, validation=0)
@@ -225,14 +226,14 @@ def test_dropout_acts_in_training_and_not_in_evaluation(tensors, tmp_path):
     without = run(tensors, tmp_path / "b", dropout=0.0)
     assert of(Step, with_dropout)[-1].loss != of(Step, without)[-1].loss
     session, _ = open_session(
-        TrainConfig(tensors=tensors, output=tmp_path / "c", **KNOBS, dropout=0.5)
+        TrainConfig(tensors=tensors, output=tmp_path / "c", **KNOBS, dropout=0.5), ExitStack()
     )
     assert session.evaluate_base() == session.evaluate_base()
 
 
 def test_dropped_conditions_are_the_learned_null(tensors, tmp_path):
     config = TrainConfig(tensors=tensors, output=tmp_path / "run", condition_dropout=1.0, **KNOBS)
-    session, _ = open_session(config)
+    session, _ = open_session(config, ExitStack())
     seen = []
     session.transformer.register_forward_pre_hook(
         lambda _, __, kwargs: seen.append(kwargs["encoder_hidden_states"]), with_kwargs=True
@@ -250,7 +251,9 @@ def test_variant_settles_times_shift_and_condition_dropout(tensors, tmp_path, va
     monkeypatch.setattr(
         session_module, "find_model", lambda name: replace(real(name), variant=variant)
     )
-    session, _ = open_session(TrainConfig(tensors=tensors, output=tmp_path / "run", **KNOBS))
+    session, _ = open_session(
+        TrainConfig(tensors=tensors, output=tmp_path / "run", **KNOBS), ExitStack()
+    )
     plan = session.plan
     expected = ("turbo", 3.0, 0.0) if variant == "turbo" else ("continuous", 1.0, 0.15)
     assert (plan.law.kind, plan.law.shift, plan.condition_dropout) == expected
@@ -258,7 +261,7 @@ def test_variant_settles_times_shift_and_condition_dropout(tensors, tmp_path, va
 
 def test_adapter_and_optimizer_are_float32_over_a_bfloat16_base(tensors, tmp_path):
     config = TrainConfig(tensors=tensors, output=tmp_path / "run", precision="bfloat16", **KNOBS)
-    session, _ = open_session(config)
+    session, _ = open_session(config, ExitStack())
     optimizer_step(session, 0, 1e-3)
     assert {p.dtype for p in session.parameters.values()} == {torch.float32}
     states = [v for state in session.optimizer.state.values() for v in state.values() if v.ndim]
@@ -430,9 +433,78 @@ def test_weights_that_do_not_fit_are_never_passed_over(tensors, tmp_path):
 
     run(tensors, tmp_path / "run")
     session, _ = open_session(
-        TrainConfig(tensors=tensors, output=tmp_path / "b", **(KNOBS | {"rank": 8}))
+        TrainConfig(tensors=tensors, output=tmp_path / "b", **(KNOBS | {"rank": 8})), ExitStack()
     )
     with pytest.raises(AdapterError):
         restore_checkpoint(
             tmp_path / "run/checkpoints/epoch_3", session.transformer, session.optimizer
         )
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.5])
+def test_a_last_update_that_broke_the_adapter_is_not_kept(tensors, tmp_path, validation):
+    """The losses are those before the update: they look fine when it was the update that broke."""
+    output = tmp_path / "run"
+    wild = {"batch_size": 4, "learning_rate": 1e36, "dropout": 0.0, "warmup_steps": 0}
+    with pytest.raises(RunError, match="diverged") as caught:
+        run(tensors, output, epochs=1, validation=validation, **wild)
+    assert "step 1" in str(caught.value) and "no checkpoint yet" in str(caught.value)
+    assert not (output / "checkpoints").exists()
+    events = run(tensors, output, resume=True, epochs=1, **(wild | {"learning_rate": 1e-3}))
+    assert isinstance(events[-1], Finished)
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(tensors, tmp_path):
+    output = tmp_path / "run"
+    first = train(TrainConfig(tensors=tensors, output=output, **KNOBS))
+    while not isinstance(next(first), Step):
+        pass
+    log = (output / "events.jsonl").read_bytes()
+    with pytest.raises(RunError, match="another process"):
+        run(tensors, output, resume=True)
+    assert (output / "events.jsonl").read_bytes() == log
+    first.close()
+    assert isinstance(run(tensors, output, resume=True)[-1], Finished)
+
+
+def test_two_runs_that_start_together_are_refused(tensors, tmp_path, monkeypatch):
+    output = tmp_path / "run"
+    real = session_module.load_transformer
+
+    def meanwhile(*args):
+        monkeypatch.setattr(session_module, "load_transformer", real)
+        run(tensors, output, epochs=1)
+        return real(*args)
+
+    monkeypatch.setattr(session_module, "load_transformer", meanwhile)
+    with pytest.raises(RunError, match="already holds a run"):
+        run(tensors, output)
+    assert len(of(Step, RunFolder(output).read_events())) == 4
+
+
+def test_a_changed_weight_decay_counts_after_resuming(tensors, tmp_path):
+    for name, changes in (("same", {}), ("other", {"weight_decay": 50.0})):
+        run(tensors, tmp_path / name, epochs=2, learning_rate=1e-3)
+        run(tensors, tmp_path / name, resume=True, epochs=3, **changes)
+    assert not same(weights(tmp_path / "same", "epoch_3"), weights(tmp_path / "other", "epoch_3"))
+
+
+def test_resuming_a_finished_run_says_that_nothing_is_left(tensors, tmp_path):
+    run(tensors, tmp_path / "run")
+    before = weights(tmp_path / "run", "epoch_3")
+    events = run(tensors, tmp_path / "run", resume=True)
+    assert any("nothing is left to do" in event.message for event in of(Notice, events))
+    assert not of(Step, events) and isinstance(events[-1], Finished)
+    assert same(weights(tmp_path / "run", "epoch_3"), before)
+
+
+def test_resuming_on_other_foreign_tensors_is_refused(tensors, tmp_path):
+    knobs = {"accept_foreign": True, "model": str(TINY)}
+    (tensors / "manifest.json").unlink()
+    for number, file in enumerate(sorted(tensors.iterdir())):
+        file.rename(tensors / f"{number}.pt")
+    run(tensors, tmp_path / "run", **knobs)
+    stored = torch.load(tensors / "0.pt", weights_only=True)
+    torch.save(stored | {"target_latents": stored["target_latents"] + 1}, tensors / "0.pt")
+    with pytest.raises(RunError, match="tensors changed"):
+        run(tensors, tmp_path / "run", resume=True, epochs=4, **knobs)

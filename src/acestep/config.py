@@ -177,7 +177,7 @@ class PreprocessConfig(Config):
     chunk_mask: float = knob(
         1.0, "Value of the chunk mask in the context (newer originals send 2.0)."
     )
-    seed: int = knob(42, "Seed of the sampled latents.", ge=0)
+    seed: int = knob(42, "Seed of the sampled latents.", ge=0, lt=2**63)
     offload: bool = knob(
         False, "Text and condition encoder take turns on the device (the VAE is always alone)."
     )
@@ -235,7 +235,7 @@ class TrainConfig(Config):
         gt=0,
         recommended=(1.0, 5.0),
     )
-    seed: int = knob(42, "Same seed, same adapter.", ge=0)
+    seed: int = knob(42, "Same seed, same adapter.", ge=0, lt=2**63)
 
     timesteps: Literal["auto", "turbo", "continuous"] = knob(
         "auto",

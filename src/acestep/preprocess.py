@@ -1,7 +1,7 @@
 """Encode songs to tensors once: an audio pass, then a text pass, and only what changed."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from acestep.data.tensors import (
     load_record,
     read_fingerprints,
     save_record,
+    tensor_folder,
     write_manifest,
 )
 from acestep.errors import AudioError, DatasetError, TensorError
@@ -39,9 +40,7 @@ from acestep.model.prompt import Prompt, build_prompt
 from acestep.model.vae import encode_audio
 from acestep.processes import Processes, join
 
-TEXTS_PER_VISIT = (
-    64  # with --offload, songs whose texts are encoded before the encoders change places
-)
+TEXTS_PER_VISIT = 64  # with --offload, texts encoded before the encoders change places
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,8 @@ class Job:
     @property
     def name(self) -> str:
         """For messages: the file, and the segment's start where there is one."""
-        return self.path.name + (
-            f" from {self.start:g} s" if self.length < self.song_seconds else ""
-        )
+        part = f" from {self.start:g} s" if self.length < self.song_seconds else ""
+        return self.path.name + part
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ class Share:
     """What one of several processes has done."""
 
     names: list[str] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
+    told: list[Skipped | Notice] = field(default_factory=list)
     audio_encoded: int = 0
     texts_encoded: int = 0
 
@@ -92,7 +90,13 @@ def preprocess(config: PreprocessConfig) -> Iterator[Event]:
     ``ModelError`` for the base model, ``TensorError`` if the folder cannot be written.
     """
     try:
-        yield from _preprocess(config)
+        with ExitStack() as held:
+            yield from _preprocess(config, held)
+    except torch.OutOfMemoryError as error:
+        raise TensorError(
+            f"out of memory on the device: {error}",
+            hint="lower --tile-seconds, use --offload or --device cpu; what is done is kept",
+        ) from error
     except OSError as error:
         raise TensorError(
             f"cannot write to {config.output}: {error.strerror or error}",
@@ -100,7 +104,7 @@ def preprocess(config: PreprocessConfig) -> Iterator[Event]:
         ) from error
 
 
-def _preprocess(config: PreprocessConfig) -> Iterator[Event]:
+def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
     dataset = load_dataset(config.dataset)
     model = find_model(config.model)
     processes = join(choose_device(config.device))
@@ -115,16 +119,18 @@ def _preprocess(config: PreprocessConfig) -> Iterator[Event]:
             "precision": str(dtype).removeprefix("torch."),
         },
     )
-    config.output.mkdir(parents=True, exist_ok=True)
+    if processes.is_main:
+        held.enter_context(tensor_folder(config.output))
+    processes.wait()
     share = Share()
     for event in _encode_share(work, share):
-        if isinstance(event, Skipped):
-            share.skipped.append(event)
+        if isinstance(event, Skipped | Notice):
+            share.told.append(event)
         yield event
     shares = processes.collect([share])
     if processes.is_main:
         for other in shares[1:]:
-            yield from other.skipped
+            yield from other.told
     names = sorted(name for part in shares for name in part.names)
     if not names:
         raise DatasetError(
@@ -142,7 +148,7 @@ def _preprocess(config: PreprocessConfig) -> Iterator[Event]:
                 "minutes": round(manifest.dataset["seconds"] / 60, 1),
                 "audio_encoded": sum(part.audio_encoded for part in shares),
                 "texts_encoded": sum(part.texts_encoded for part in shares),
-                "skipped": sum(len(part.skipped) for part in shares),
+                "skipped": sum(isinstance(e, Skipped) for part in shares for e in part.told),
             },
         )
     processes.wait()

@@ -4,9 +4,11 @@ Randomness is a function of (seed, step, position), so a checkpoint is adapter, 
 and a run that was killed and resumed gives the numbers of one that never stopped.
 """
 
+import math
 import shlex
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from acestep.events import (
 from acestep.model.flow import frame_losses
 from acestep.training.checkpoint import Progress, checkpoint_name, save_checkpoint
 from acestep.training.draws import draw_sample, epoch_order, seed_dropout
-from acestep.training.evaluate import held_out_losses, mean
+from acestep.training.evaluate import held_out_losses, is_sound, mean
 from acestep.training.optim import learning_rate
 from acestep.training.pictures import Scalars, draw_losses
 from acestep.training.session import Session, open_session
@@ -50,9 +52,9 @@ def train(config: TrainConfig) -> Iterator[Event]:
     if the parts do not fit together, and ``RunError`` if the run diverges (NaN or Inf), the disk is
     full, memory runs out, or the folder holds another run; what was saved before stays.
     """
-    with stop_signals() as stop:
+    with stop_signals() as stop, ExitStack() as held:
         try:
-            yield from _train(config, stop)
+            yield from _train(config, stop, held)
         except torch.OutOfMemoryError as error:
             raise RunError(f"out of memory on the device: {error}", hint=OUT_OF_MEMORY) from error
         except OSError as error:
@@ -63,13 +65,14 @@ def train(config: TrainConfig) -> Iterator[Event]:
             ) from error
 
 
-def _train(config: TrainConfig, stop: StopRequest) -> Iterator[Event]:
-    session, notices = open_session(config)
+def _train(config: TrainConfig, stop: StopRequest, held: ExitStack) -> Iterator[Event]:
+    session, notices = open_session(config, held)
     run = session.run
     if not session.processes.is_main:
         yield from _loop(session, stop)
         return
-    scalars = Scalars(run.tensorboard, session.progress.step + 1)
+    begun = session.progress.step
+    scalars = Scalars(run.tensorboard, begun + 1 if begun else 0)
     try:
         begin: list[Event] = [Started("train", session.facts()), *notices]
         for event in chain(begin, _loop(session, stop)):
@@ -117,7 +120,7 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         if evaluate:
             result = _evaluation(session, progress)
             yield result
-            progress = _judge(progress, result.loss)
+            progress = _judge(session, progress, result.loss)
             stale = 0 < config.patience <= progress.evaluations_since_best
 
         # Save
@@ -218,7 +221,7 @@ class LossReader:
         numbers = torch.stack([torch.stack((loss, norm)) for _, _, loss, norm in pending]).tolist()
         for (progress, rate, _, _), (loss, norm) in zip(pending, numbers, strict=True):
             yield self._session.keep(Step(progress.step, progress.epoch, loss, rate, norm))
-            if not all(abs(number) < float("inf") for number in (loss, norm)):
+            if not (math.isfinite(loss) and math.isfinite(norm)):
                 raise diverged(self._session, progress.step, loss, rate)
         yield from self._estimate(pending[-1][0].step)
         if (
@@ -281,7 +284,9 @@ def _advance(progress: Progress, step: int, steps_per_epoch: int) -> Progress:
     return Progress(step, epoch, progress.best_loss, progress.evaluations_since_best)
 
 
-def _judge(progress: Progress, loss: float) -> Progress:
+def _judge(session: Session, progress: Progress, loss: float) -> Progress:
+    if not math.isfinite(loss):
+        raise diverged(session, progress.step, loss, session.rate)
     if loss < progress.best_loss:
         return Progress(progress.step, progress.epoch, loss, 0)
     return Progress(
@@ -306,6 +311,14 @@ def _evaluation(session: Session, progress: Progress) -> Evaluation:
 
 
 def _save(session: Session, progress: Progress) -> Saved:
+    """Keep a checkpoint; the losses so far were those before its last update, so that one is tried:
+    a kept checkpoint is always one to go on from."""
+    with session.autocast():
+        sound = is_sound(
+            session.transformer, session.split.train[0], session.plan.law, session.device
+        )
+    if not sound:
+        raise diverged(session, progress.step, float("nan"), session.rate)
     folder = session.run.checkpoints / checkpoint_name(progress.step, session.plan.steps_per_epoch)
     if session.processes.is_main:
         session.run.sync()

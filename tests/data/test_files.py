@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from acestep.data.files import atomic, atomic_folder, shown, size_text, write_json, write_text
+from acestep.data.files import (
+    alone_in,
+    atomic,
+    atomic_folder,
+    remove_leftovers,
+    shown,
+    size_text,
+    write_json,
+    write_text,
+)
 
 
 @pytest.fixture
@@ -168,3 +177,34 @@ def test_paths_that_are_no_unicode_can_be_shown():
 def test_sizes_for_people():
     sizes = [0, 999, 23_663_384, 4_700_000_000]
     assert [size_text(size) for size in sizes] == ["0 B", "999 B", "23.7 MB", "4.7 GB"]
+
+
+def test_a_folder_is_held_by_one_process_until_it_ends(tmp_path):
+    code = textwrap.dedent(
+        f"""
+        import time
+        from pathlib import Path
+        from acestep.data.files import alone_in
+        with alone_in(Path({str(tmp_path)!r})):
+            print("held", flush=True)
+            time.sleep(60)
+        """
+    )
+    other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(BlockingIOError), alone_in(tmp_path):
+        pass
+    other.kill()
+    other.wait()
+    with alone_in(tmp_path):
+        assert not list(tmp_path.iterdir())  # a hold leaves no file
+
+
+def test_only_our_own_leftovers_are_removed(tmp_path):
+    for name in (".tmp-ab12_x9z.pt", ".tmp-not-ours", ".tmp-ab12_x9z.pt.mine", "song.pt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".tmp-12345678").mkdir()
+    (tmp_path / ".tmp-12345678" / "inside").touch()
+    remove_leftovers(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {".tmp-not-ours", ".tmp-ab12_x9z.pt.mine", "song.pt"}

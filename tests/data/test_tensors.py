@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,9 +13,13 @@ from acestep.data.tensors import (
     load_samples,
     read_manifest,
     save_record,
+    save_torch,
+    tensor_folder,
     write_manifest,
 )
 from acestep.errors import TensorError
+
+MODEL = {"name": "m", "source": "m", "variant": "turbo", "fingerprint": "f"}
 
 
 def record(frames=6, **changes):
@@ -33,7 +38,7 @@ def folder_with(path, *records):
         name = f"sample_{number}.pt"
         save_record(path / name, item)
         entries.append({"file": name, "fingerprints": {"audio": "a", "text": "t"}})
-    write_manifest(path, Manifest(model={"name": "m"}, samples=entries, fingerprint="f"))
+    write_manifest(path, Manifest(model=MODEL, samples=entries, fingerprint="f"))
     return path
 
 
@@ -117,7 +122,23 @@ def test_manifests_of_the_original_program_are_recognised(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"format": 7}', '{"samples": [1]}', '{"format": 1}', "\xff"]
+    "text",
+    [
+        "{",
+        "[]",
+        '{"format": 7}',
+        '{"samples": [1]}',
+        '{"format": 1}',
+        '{"format": 1, "model": {}, "dataset": {}, "samples": [], "fingerprint": ""}',
+        '{"format": 1, "model": [], "dataset": {}, "samples": [], "fingerprint": ""}',
+        json.dumps(
+            {"format": 1, "model": MODEL, "dataset": {}, "samples": ["a"], "fingerprint": ""}
+        ),
+        json.dumps(
+            {"format": 1, "model": MODEL, "dataset": {}, "samples": [{}], "fingerprint": ""}
+        ),
+        "\xff",
+    ],
 )
 def test_malformed_manifests(tmp_path, text):
     (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
@@ -129,6 +150,44 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path):
     inner = tmp_path / "tensors"
     inner.mkdir()
     save_record(tmp_path / "sample_0.pt", record())
-    write_manifest(inner, Manifest(samples=[{"file": "../sample_0.pt"}]))
+    write_manifest(inner, Manifest(model=MODEL, samples=[{"file": "../sample_0.pt"}]))
     with pytest.raises(TensorError, match="outside"):
         load_samples(inner, read_manifest(inner))
+
+
+def test_a_half_written_file_is_not_the_original_programs(tmp_path):
+    """A process killed in its very first write leaves nothing but a temporary file."""
+    torch.save(record(), tmp_path / ".tmp-abcdefgh.pt")
+    with pytest.raises(TensorError, match="has not finished"):
+        read_manifest(tmp_path)
+
+
+def test_foreign_tensors_are_known_by_what_they_hold(tmp_path):
+    torch.save(record(), tmp_path / "a.pt")
+    first = read_manifest(tmp_path).fingerprint
+    assert first == read_manifest(tmp_path).fingerprint
+    torch.save(record(), tmp_path / "a.pt")
+    assert read_manifest(tmp_path).fingerprint != first
+
+
+def test_a_full_disk_is_named(tmp_path):
+    """``torch.save`` itself says "unexpected pos 704 vs 598"."""
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(OSError, match="No space left"):
+        save_torch(Path("/dev/full"), {"a": torch.zeros(1_000_000)})
+
+
+def test_a_tensor_folder_is_held_tidied_and_never_somebody_elses(tmp_path):
+    folder = tmp_path / "new" / "tensors"
+    with tensor_folder(folder):
+        (folder / ".tmp-abcdefgh.pt").touch()
+        with pytest.raises(TensorError, match="another process"), tensor_folder(folder):
+            pass
+    with tensor_folder(folder):
+        assert not list(folder.iterdir())
+    (folder / "manifest.json").write_text('{"samples": [], "metadata": {}}')
+    with pytest.raises(TensorError, match="did not write"), tensor_folder(folder):
+        pass
+    with pytest.raises(TensorError, match="is a file"), tensor_folder(folder / "manifest.json"):
+        pass

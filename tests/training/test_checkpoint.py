@@ -1,6 +1,7 @@
 """Checkpoints are whole or not there, and restore to the bit."""
 
 import shutil
+from contextlib import ExitStack
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def make_session(tmp_path, name, **knobs):
     config = TrainConfig(
         tensors=tensors, output=tmp_path / name, device="cpu", **({"rank": 4} | knobs)
     )
-    return open_session(config)[0]
+    return open_session(config, ExitStack())[0]
 
 
 def save(session, folder, step=2):
@@ -69,13 +70,13 @@ def test_only_complete_ones_count_and_the_rest_is_cleared_away(session, tmp_path
     (checkpoints / "epoch_2" / "training_state.pt").write_bytes(b"cut")
     shutil.copytree(checkpoints / "epoch_1", checkpoints / "epoch_3")
     (checkpoints / "epoch_3" / "checkpoint.json").unlink()
-    (checkpoints / ".tmp-half").mkdir()
+    (checkpoints / ".tmp-halfdone").mkdir()
     (checkpoints / "mine").mkdir()
     assert [path.name for _, path in complete_checkpoints(checkpoints)] == ["epoch_1"]
     moved = set_aside_broken(checkpoints)
     assert len(moved) == 2 and all(path.name.startswith("broken_epoch_") for path in moved)
     left = {path.name for path in checkpoints.iterdir()}
-    assert {"epoch_1", "mine"} <= left and ".tmp-half" not in left
+    assert {"epoch_1", "mine"} <= left and ".tmp-halfdone" not in left
 
 
 def test_a_crash_while_writing_leaves_no_checkpoint(session, tmp_path, monkeypatch):

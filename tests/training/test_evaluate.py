@@ -6,7 +6,7 @@ import torch
 from acestep.data.tensors import Sample
 from acestep.training.clips import make_clips, split_clips
 from acestep.training.draws import TimeLaw
-from acestep.training.evaluate import held_out_losses, mean
+from acestep.training.evaluate import held_out_losses, is_sound, mean
 
 CPU = torch.device("cpu")
 LAW = TimeLaw("turbo", 3.0)
@@ -72,3 +72,10 @@ def test_dropout_is_off_and_the_mode_is_given_back():
         model = Guess(0.0).train(training)
         held_out_losses(model, split().held_out, LAW, 42, CPU)
         assert not any(model.modes) and model.training == training
+
+
+@pytest.mark.parametrize(("value", "sound"), [(0.5, True), (float("inf"), False)])
+def test_a_model_is_sound_while_its_losses_are_finite(value, sound):
+    guess = Guess(value).train()
+    assert is_sound(guess, split().train[0], LAW, CPU) is sound
+    assert guess.modes == [False] and guess.training

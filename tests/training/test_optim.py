@@ -91,3 +91,11 @@ def test_a_missing_library_is_said_with_the_way_out(monkeypatch):
     with pytest.raises(ConfigError, match="bitsandbytes") as caught:
         make_optimizer(config(optimizer="adamw8bit"), [torch.nn.Parameter(torch.zeros(1))])
     assert "pip install" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["adamw", "prodigy"])
+def test_weight_decay_is_the_configs_and_nothing_is_printed(name, capsys):
+    settings = config(optimizer=name, weight_decay=0.25)
+    optimizer = make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.25]
+    assert capsys.readouterr().out == ""  # it would stand between lines of JSON

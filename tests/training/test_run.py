@@ -64,3 +64,14 @@ def test_settings_round_trip_and_refuse_another_format(run):
     run.settings_file.write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
         run.read_settings()
+
+
+def test_a_run_folder_is_held_by_one_and_tidied(tmp_path):
+    folder = RunFolder(tmp_path / "new")
+    with folder.hold():
+        (folder.path / ".tmp-abcdefgh.png").touch()
+        with pytest.raises(RunError, match="another process") as caught, folder.hold():
+            pass
+        assert "STOP" in caught.value.hint
+    with folder.hold():
+        assert not list(folder.path.iterdir())

@@ -113,3 +113,15 @@ def test_nothing_is_trained_over(run, tmp_path):
     with pytest.raises(ConfigError, match="is a file"):
         check_new_run(config(), RunFolder(file))
     check_new_run(config(), RunFolder(tmp_path / "new"))
+
+
+def test_naming_what_the_run_settled_by_itself_is_no_change(run):
+    settled, _ = resume_config(config(resume=True, shift=3.0, timesteps="turbo"), run)
+    assert settled.shift == 3.0
+    with pytest.raises(RunError, match="--shift 2"):
+        resume_config(config(resume=True, shift=2.0), run)
+
+
+def test_evaluating_more_often_is_allowed(run):
+    settled, changed = resume_config(config(resume=True, validate_every=1), run)
+    assert settled.validate_every == 1 and "validate_every: 10 → 1" in changed[0]

@@ -14,6 +14,7 @@ from acestep.adapters.locate import CONFIG, DIFFUSERS_FILE, PEFT_FILES
 from acestep.adapters.settings import peft_config
 from acestep.adapters.tensorfiles import write_safetensors
 from acestep.data.files import atomic, write_json, write_text
+from acestep.data.tensors import save_torch
 from acestep.model.convert import restore_module
 
 README = "README.md"
@@ -31,8 +32,8 @@ def write_peft(
     rename = restore_module if original else str
     tensors = _named(adapter, _PEFT, rename)
     if pickled:
-        with atomic(folder / PEFT_FILES[1]) as temporary, temporary.open("wb") as file:
-            torch.save(tensors, file)
+        with atomic(folder / PEFT_FILES[1]) as temporary:
+            save_torch(temporary, tensors)
     else:
         _write(folder / PEFT_FILES[0], tensors, adapter)
     write_json(folder / CONFIG, peft_config(adapter, original=original))

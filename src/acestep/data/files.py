@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
 import tempfile
@@ -29,6 +30,8 @@ TORCH_FILE_ERRORS = (
     AssertionError,
     OverflowError,
 )
+
+_LEFTOVER = re.compile(r"\.tmp-[a-z0-9_]{8}(\.\w+)?")  # as tempfile names them
 
 
 @contextmanager
@@ -87,6 +90,44 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         if temporary.exists():
             shutil.rmtree(temporary)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold an existing folder against other processes that ask the same; raises
+    ``BlockingIOError`` if one holds it. The hold ends with the process, however it ends.
+
+    Where folders cannot be locked (Windows, some network drives) nothing is held.
+    """
+    if os.name == "nt":
+        yield
+        return
+    import fcntl  # not there on Windows
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed processes have left of :func:`atomic` and :func:`atomic_folder`.
+
+    Only for a folder that is held: another process may be writing.
+    """
+    for path in folder.glob(".tmp-*"):
+        if _LEFTOVER.fullmatch(path.name):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def file_digest(path: Path) -> str:

@@ -16,6 +16,8 @@ written last: it names the base model and every complete sample.
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from acestep.data.files import TORCH_FILE_ERRORS, atomic, write_json
+from acestep.data.files import (
+    TORCH_FILE_ERRORS,
+    alone_in,
+    atomic,
+    file_digest,
+    remove_leftovers,
+    write_json,
+)
 from acestep.errors import TensorError
 
 FORMAT = 1
@@ -57,7 +66,44 @@ class Manifest:
 def save_record(path: Path, record: dict[str, Any]) -> None:
     """Write a sample dictionary atomically."""
     with atomic(path) as temporary:
-        torch.save({"format": FORMAT, **record}, temporary)
+        save_torch(temporary, {"format": FORMAT, **record})
+
+
+def save_torch(path: Path, value: Any) -> None:
+    """``torch.save`` that raises ``OSError`` with the reason where the disk is full."""
+    with path.open("wb") as file:
+        try:
+            torch.save(value, file)
+        except RuntimeError as error:  # the zip writer's complaint hides why it could not write
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
+
+
+@contextmanager
+def tensor_folder(folder: Path) -> Iterator[None]:
+    """Make a folder ready for samples and hold it against other processes.
+
+    Raises ``TensorError`` if it is a file, if another process writes there, or if its manifest is
+    one that we did not write: that would be lost.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise TensorError(f"{folder} is a file", hint="name a folder with -o")
+    if _is_strange(folder / MANIFEST):
+        raise TensorError(
+            f"{folder} holds a {MANIFEST} that this program did not write; it would be lost",
+            hint="choose another folder with -o",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with alone_in(folder):
+            remove_leftovers(folder)
+            yield
+    except BlockingIOError as error:
+        raise TensorError(
+            f"another process is writing to {folder}",
+            hint="wait until it is done, or choose another folder with -o",
+        ) from error
 
 
 def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
@@ -122,27 +168,25 @@ def read_manifest(folder: Path) -> Manifest:
         )
     path = folder / MANIFEST
     if not path.exists():
-        files = sorted(folder.glob("*.pt"))
+        files = sorted(file for file in folder.glob("*.pt") if not file.name.startswith("."))
         if not files or any(file.name.startswith("sample_") for file in files):
             raise TensorError(
                 f"{folder} has no {MANIFEST}: preprocessing has not finished there",
                 hint="run acestep preprocess again; it goes on where it was",
             )
-        return Manifest(samples=[{"file": file.name} for file in files], foreign=True)
+        return _foreign_manifest(folder, [file.name for file in files])
     values = _read_json(path)
     if "format" not in values:
-        return Manifest(samples=_foreign_samples(folder, values, path), foreign=True)
+        return _foreign_manifest(folder, _foreign_files(folder, values, path))
     if values["format"] != FORMAT:
         raise TensorError(
             f"{path} has format {values['format']!r}; this version reads {FORMAT}",
             hint="update acestep-studio, or run acestep preprocess again",
         )
-    try:
-        return Manifest(
-            **{key: values[key] for key in ("model", "dataset", "samples", "fingerprint")}
-        )
-    except KeyError as error:
-        raise TensorError(f"{path} lacks {error}", hint="run acestep preprocess again") from error
+    wrong = _malformed(values)
+    if wrong:
+        raise TensorError(f"{path} lacks {wrong}", hint="run acestep preprocess again")
+    return Manifest(**{key: values[key] for key in ("model", "dataset", "samples", "fingerprint")})
 
 
 def load_samples(folder: Path, manifest: Manifest) -> list[Sample]:
@@ -183,7 +227,39 @@ def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
     return Sample(path.stem, song, latents.float(), condition, context, metadata)
 
 
-def _foreign_samples(folder: Path, values: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+def _malformed(values: dict[str, Any]) -> str:
+    """What one of our manifests lacks, or nothing."""
+    for key, kind in (("model", dict), ("dataset", dict), ("samples", list), ("fingerprint", str)):
+        if not isinstance(values.get(key), kind):
+            return f"a {key!r} that can be read"
+    for key in ("name", "source", "variant", "fingerprint"):
+        if not isinstance(values["model"].get(key), str):
+            return f"the model's {key}"
+    for entry in values["samples"]:
+        if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
+            return "the file of a sample"
+    return ""
+
+
+def _is_strange(path: Path) -> bool:
+    """Whether a file is sound JSON that :func:`write_manifest` did not write."""
+    try:
+        return "format" not in _read_json(path)
+    except TensorError:
+        return False
+
+
+def _foreign_manifest(folder: Path, files: list[str]) -> Manifest:
+    """A manifest for files that have none of ours; they are known by what they hold."""
+    try:
+        digests = [[name, file_digest(folder / name)] for name in files]
+    except OSError as error:
+        raise TensorError(f"{folder}: a tensor file cannot be read: {error}") from error
+    samples = [{"file": name} for name in files]
+    return Manifest(samples=samples, fingerprint=fingerprint(digests), foreign=True)
+
+
+def _foreign_files(folder: Path, values: dict[str, Any], path: Path) -> list[str]:
     """The original's manifest holds paths relative to wherever it ran; the files lie beside it."""
     named = values.get("samples")
     if not isinstance(named, list) or not all(isinstance(item, str) for item in named):
@@ -192,7 +268,7 @@ def _foreign_samples(folder: Path, values: dict[str, Any], path: Path) -> list[d
     lost = [file for file in files if not (folder / file).is_file()]
     if lost:
         raise TensorError(f"{path} names files that are not in {folder}: {', '.join(lost[:5])}")
-    return [{"file": file} for file in files]
+    return files
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -7,7 +7,6 @@ A checkpoint is a folder that appears whole or not at all (written aside, synced
 import json
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,14 @@ import torch
 from torch import nn
 
 from acestep.adapters.files import load_adapter_weights, save_adapter
-from acestep.data.files import TORCH_FILE_ERRORS, atomic_folder, file_digest, write_json
+from acestep.data.files import (
+    TORCH_FILE_ERRORS,
+    atomic_folder,
+    file_digest,
+    remove_leftovers,
+    write_json,
+)
+from acestep.data.tensors import save_torch
 from acestep.errors import RunError
 
 RECORD = "checkpoint.json"
@@ -51,9 +57,8 @@ def save_checkpoint(
         return
     with atomic_folder(folder) as temporary:
         save_adapter(transformer, temporary, card=card)
-        torch.save(
-            {"progress": vars(progress), "optimizer": optimizer.state_dict()}, temporary / STATE
-        )
+        state = {"progress": vars(progress), "optimizer": optimizer.state_dict()}
+        save_torch(temporary / STATE, state)
         files = {file.name: file_digest(file) for file in sorted(temporary.iterdir())}
         write_json(
             temporary / RECORD, {"step": progress.step, "epoch": progress.epoch, "files": files}
@@ -95,8 +100,7 @@ def set_aside_broken(folder: Path) -> list[Path]:
     checkpoints are renamed to ``broken_…``. Returns the damaged ones' new places."""
     if not folder.is_dir():
         return []
-    for path in folder.glob(".tmp-*"):
-        shutil.rmtree(path)
+    remove_leftovers(folder)
     moved = []
     for path in sorted(folder.glob("epoch_*")):
         if _verified_step(path) is None:

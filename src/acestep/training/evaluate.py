@@ -41,6 +41,25 @@ def held_out_losses(
     return {song: torch.stack(losses).mean().item() for song, losses in per_song.items()}
 
 
+@torch.no_grad()
+def is_sound(transformer: nn.Module, clip: Clip, law: TimeLaw, device: torch.device) -> bool:
+    """Whether the model as it is now gives a finite loss on a clip, at one of the fixed times."""
+    was_training = transformer.training
+    transformer.eval()
+    clip = clip.to(device)
+    time = torch.tensor([law.fixed()[-1]], device=device)
+    losses = frame_losses(
+        transformer,
+        clip.latents,
+        torch.zeros_like(clip.latents),
+        time,
+        clip.condition,
+        clip.context,
+    )
+    transformer.train(was_training)
+    return bool(torch.isfinite(losses).all())
+
+
 def mean(losses: dict[str, float]) -> float:
     """The mean over songs."""
     return sum(losses.values()) / len(losses)

@@ -13,10 +13,23 @@ FINAL_SHARE = 0.01  # where cosine and linear end, as a share of the full rate
 
 def make_optimizer(config: TrainConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer that the config names. Raises ``ConfigError`` if its library is missing."""
-    rate, decay = config.learning_rate, config.weight_decay
-    match config.optimizer:
+    optimizer = _bare_optimizer(config.optimizer, parameters, config.learning_rate)
+    set_weight_decay(optimizer, config.weight_decay)
+    return optimizer
+
+
+def set_weight_decay(optimizer: torch.optim.Optimizer, decay: float) -> None:
+    """Use a weight decay from here on; restoring a state brings back the one it was saved with."""
+    for group in optimizer.param_groups:
+        group["weight_decay"] = decay
+
+
+def _bare_optimizer(
+    name: str, parameters: list[nn.Parameter], rate: float
+) -> torch.optim.Optimizer:
+    match name:
         case "adamw":
-            return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+            return torch.optim.AdamW(parameters, lr=rate, fused=True)
         case "adamw8bit":
             try:
                 from bitsandbytes.optim import AdamW8bit
@@ -25,12 +38,13 @@ def make_optimizer(config: TrainConfig, parameters: list[nn.Parameter]) -> torch
                     ["--optimizer adamw8bit needs bitsandbytes, which is not installed"],
                     hint="pip install bitsandbytes, or use --optimizer adamw",
                 ) from error
-            return AdamW8bit(parameters, lr=rate, weight_decay=decay)
-        case "prodigy":
+            return AdamW8bit(parameters, lr=rate)
+        case _:
             from prodigyopt import Prodigy
 
+            # With a decay it would print to stdout, between lines of JSON; decay is set afterwards.
             # safeguard_warmup: the warm-up must not be taken for progress in the step size search.
-            return Prodigy(parameters, lr=rate, weight_decay=decay, safeguard_warmup=True)
+            return Prodigy(parameters, lr=rate, safeguard_warmup=True)
 
 
 def learning_rate(config: TrainConfig, step: int, total: int) -> float:

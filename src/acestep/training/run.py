@@ -2,11 +2,13 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from acestep import events
-from acestep.data.files import write_json, write_text
+from acestep.data.files import alone_in, remove_leftovers, write_json, write_text
 from acestep.errors import RunError
 
 FORMAT = 1
@@ -27,6 +29,23 @@ class RunFolder:
     def exists(self) -> bool:
         """Whether a run was ever started here."""
         return self.settings_file.exists()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Make the folder and hold it: two runs would write into each other's log and checkpoints.
+
+        Raises ``RunError`` if another process holds it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            with alone_in(self.path):
+                remove_leftovers(self.path)
+                yield
+        except BlockingIOError as error:
+            raise RunError(
+                f"another process is training into {self.path}",
+                hint=f"stop it first (touch {self.stop_file}), or choose another -o",
+            ) from error
 
     def write_settings(self, settings: dict[str, Any]) -> None:
         """Keep what the run was started with."""

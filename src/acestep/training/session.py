@@ -1,7 +1,7 @@
 """Everything a training run holds while it runs, put together in one place."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from acestep.training.checkpoint import (
 from acestep.training.clips import Clip, Split, make_clips, split_clips
 from acestep.training.evaluate import held_out_losses
 from acestep.training.memory import needs_checkpointing
-from acestep.training.optim import make_optimizer
+from acestep.training.optim import make_optimizer, set_weight_decay
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
 
@@ -62,6 +62,11 @@ class Session:
     def device(self) -> torch.device:
         """Where this process computes."""
         return self.processes.device
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the last step."""
+        return self.optimizer.param_groups[0]["lr"]
 
     def autocast(self) -> AbstractContextManager:
         """Mixed precision where the base is not float32."""
@@ -159,9 +164,10 @@ class Session:
         }
 
 
-def open_session(config: TrainConfig) -> tuple[Session, list[Notice]]:
+def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[Notice]]:
     """Check everything, load the transformer, attach the adapter, and go back to the newest
-    checkpoint when resuming. Writes nothing before all checks have passed."""
+    checkpoint when resuming. Writes nothing before all checks have passed. The run folder is held
+    against other processes until ``held`` is closed."""
     run = RunFolder(config.output)
     notices: list[Notice] = []
     resuming = config.resume and run.exists()
@@ -177,10 +183,14 @@ def open_session(config: TrainConfig) -> tuple[Session, list[Notice]]:
     session = _build(config, run, manifest, model, notices)
     if resuming:
         check_same_data(run, session.settings())
+    if session.processes.is_main:
+        held.enter_context(run.hold())
+        if not resuming:
+            check_new_run(config, run)  # nobody has begun one while the model was loaded
+    if resuming:
         session.processes.wait()  # all have read the old settings before they are written anew
         notices += _go_back(session)
     if session.processes.is_main:
-        run.path.mkdir(parents=True, exist_ok=True)
         run.write_settings(session.settings())
         run.stop_file.unlink(missing_ok=True)
     session.processes.wait()
@@ -294,10 +304,14 @@ def _go_back(session: Session) -> list[Notice]:
     if found:
         step, folder = found[-1]
         session.progress = restore_checkpoint(folder, session.transformer, session.optimizer)
+        set_weight_decay(session.optimizer, session.config.weight_decay)
         session.last_checkpoint = folder
         if session.progress.step != step:
             raise RunError(f"{folder} contradicts itself: step {step} and {session.progress.step}")
         notices.append(Notice(f"going on from {folder.name}, step {step}", "info"))
+        if step >= session.plan.total_steps:
+            done = f"the run has done {session.progress.epoch} epochs, and --epochs is "
+            notices.append(Notice(f"{done}{session.config.epochs}: nothing is left to do"))
     else:
         begin = f"{run.path} was stopped before its first checkpoint: starting at the beginning"
         notices.append(Notice(begin))

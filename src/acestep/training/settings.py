@@ -22,6 +22,7 @@ CHANGEABLE = {
     "gradient_checkpointing",
     "epochs",
     "save_every",
+    "validate_every",
     "patience",
     "learning_rate",
     "schedule",
@@ -66,7 +67,8 @@ def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, lis
 
     Raises ``RunError`` naming every given knob that does not fit the run.
     """
-    saved = run.read_settings()["config"]
+    settings = run.read_settings()
+    saved, settled = settings["config"], _settled(settings["plan"])
     given = {
         name: value
         for name, value in config.model_dump(mode="json").items()
@@ -75,7 +77,7 @@ def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, lis
     wrong = [
         f"--{name.replace('_', '-')} {value}: the run has {saved.get(name)}"
         for name, value in given.items()
-        if name not in CHANGEABLE and saved.get(name) != value
+        if name not in CHANGEABLE and value not in (saved.get(name), settled.get(name))
     ]
     if wrong:
         raise RunError(
@@ -90,6 +92,16 @@ def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, lis
     ]
     explicit = {"resume": True, "output": str(config.output), "tensors": str(config.tensors)}
     return TrainConfig.model_validate({**saved, **given, **explicit}), changed
+
+
+def _settled(plan: dict[str, Any]) -> dict[str, Any]:
+    """What the run made of knobs that it was left to choose: naming them is no change."""
+    law = plan["law"]
+    return {
+        "timesteps": law["kind"],
+        "shift": law["shift"],
+        "condition_dropout": plan["condition_dropout"],
+    }
 
 
 def check_same_data(run: RunFolder, settings: dict[str, Any]) -> None:

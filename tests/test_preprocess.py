@@ -376,3 +376,32 @@ def test_what_a_killed_run_left_is_tidied(dataset, tmp_path):
     (tmp_path / "t" / ".tmp-abcdefgh.pt").write_bytes(b"half")
     run(dataset, tmp_path / "t")
     assert not [path for path in (tmp_path / "t").iterdir() if path.name.startswith(".tmp")]
+
+
+def copy_of_mini(folder):
+    """The small model as another one, by its fingerprint."""
+    import shutil
+
+    from acestep.model.base import find_model
+
+    shutil.copytree(find_model("mini").path, folder)
+    config = folder / "transformer" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"sliding_window": 64}))
+    return folder
+
+
+@pytest.mark.parametrize("finished_once", [True, False])
+def test_a_folder_remembers_its_model(dataset, tmp_path, finished_once):
+    output, model = tmp_path / "t", copy_of_mini(tmp_path / "model")
+    run(dataset, output, model=str(model))
+    if not finished_once:
+        (output / "manifest.json").unlink()
+    facts = finished(run(dataset, output))
+    assert facts["audio_encoded"] == facts["texts_encoded"] == 0
+    assert read_manifest(output).model["name"] == "model"
+    before = contents(output)
+    model.rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="made with a base model that is not there") as caught:
+        run(dataset, output)
+    assert "--model" in caught.value.hint and contents(output) == before
+    assert finished(run(dataset, output, model=str(tmp_path / "moved")))["audio_encoded"] == 0

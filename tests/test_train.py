@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ from training_data import TINY, tiny_tensors
 import acestep.training.session as session_module
 from acestep.adapters.attach import trainable_parameters
 from acestep.config import TrainConfig
-from acestep.errors import RunError, TensorError
+from acestep.errors import ModelError, RunError, TensorError
 from acestep.events import Evaluation, Finished, Notice, Saved, Started, Step, Stopped
 from acestep.train import optimizer_step, sample_loss, train
 from acestep.training.run import RunFolder
@@ -252,7 +253,8 @@ def test_variant_settles_times_shift_and_condition_dropout(tensors, tmp_path, va
         session_module, "find_model", lambda name: replace(real(name), variant=variant)
     )
     session, _ = open_session(
-        TrainConfig(tensors=tensors, output=tmp_path / "run", **KNOBS), ExitStack()
+        TrainConfig(tensors=tensors, output=tmp_path / "run", model=str(TINY), **KNOBS),
+        ExitStack(),
     )
     plan = session.plan
     expected = ("turbo", 3.0, 0.0) if variant == "turbo" else ("continuous", 1.0, 0.15)
@@ -508,3 +510,17 @@ def test_resuming_on_other_foreign_tensors_is_refused(tensors, tmp_path):
     torch.save(stored | {"target_latents": stored["target_latents"] + 1}, tensors / "0.pt")
     with pytest.raises(RunError, match="tensors changed"):
         run(tensors, tmp_path / "run", resume=True, epochs=4, **knobs)
+
+
+def test_a_model_that_moved_is_named_once_and_remembered(tmp_path, monkeypatch):
+    shutil.copytree(TINY, tmp_path / "model")
+    tensors = tiny_tensors(tmp_path / "tensors", model=tmp_path / "model")
+    (tmp_path / "model").rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="made with a base model that is not there") as caught:
+        run(tensors, tmp_path / "run")
+    assert "--model" in caught.value.hint
+    monkeypatch.chdir(tmp_path)
+    run(tensors, tmp_path / "run", model="moved")
+    monkeypatch.chdir(tmp_path / "run")
+    events = list(train(TrainConfig(tensors=tensors, output=tmp_path / "run", resume=True)))
+    assert isinstance(events[-1], Finished)

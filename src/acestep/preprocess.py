@@ -18,8 +18,10 @@ from acestep.data.tensors import (
     MANIFEST,
     Manifest,
     fingerprint,
+    known_seconds,
     load_record,
     read_fingerprints,
+    remembered_model,
     save_record,
     tensor_folder,
     write_manifest,
@@ -28,6 +30,7 @@ from acestep.errors import AudioError, DatasetError, TensorError
 from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started
 from acestep.model.base import (
     BaseModel,
+    find_again,
     find_model,
     load_condition_encoder,
     load_text_encoder,
@@ -106,7 +109,8 @@ def preprocess(config: PreprocessConfig) -> Iterator[Event]:
 
 def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
     dataset = load_dataset(config.dataset)
-    model = find_model(config.model)
+    known = remembered_model(config.output) if config.model is None else None
+    model = find_again(known, config.output) if known else find_model(config.model)
     processes = join(choose_device(config.device))
     dtype = choose_dtype(processes.device, config.precision)
     work = Work(config, dataset, model, processes, dtype)
@@ -189,7 +193,7 @@ def _plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
     path = work.dataset.resolve(song)
     try:
         digest = _digest(path)
-        seconds = _known_seconds(config.output, song, digest) or inspect_audio(path).seconds
+        seconds = known_seconds(config.output, song.id, digest) or inspect_audio(path).seconds
     except AudioError as error:
         yield Skipped(song.audio_path, str(error), error.hint)
         return
@@ -229,6 +233,7 @@ def _audio_pass(work: Work, jobs: list[Job], failed: list[Job]) -> Iterator[Even
                     "song": job.song.id,
                     "file_digest": job.file_digest,
                     "song_seconds": job.song_seconds,
+                    "model": work.model.source,
                 },
                 "fingerprints": {"audio": _audio_fingerprint(work, job)},
             },
@@ -361,18 +366,6 @@ def _audio_fingerprint(work: Work, job: Job) -> str:
 def _text_fingerprint(work: Work, labels: PromptLabels) -> str:
     made_from = [asdict(labels), work.config.chunk_mask, str(work.dtype)]
     return fingerprint([FORMAT, work.model.fingerprint, *made_from])
-
-
-def _known_seconds(folder: Path, song: Song, digest: str) -> float | None:
-    """The song's length, if a sample of this very file is already there."""
-    for file in (folder / f"sample_{song.id}.pt", folder / f"sample_{song.id}_0.pt"):
-        try:
-            metadata = load_record(file, mapped=True).get("metadata", {})
-        except TensorError:
-            continue
-        if metadata.get("file_digest") == digest:
-            return metadata.get("song_seconds")
-    return None
 
 
 def _frames(file: Path) -> int:

@@ -145,6 +145,32 @@ def read_fingerprints(path: Path) -> dict[str, str]:
     return prints
 
 
+def known_seconds(folder: Path, song: str, digest: str) -> float | None:
+    """A song's length, if a sample of the very file with this digest is already there."""
+    for file in (folder / f"sample_{song}.pt", folder / f"sample_{song}_0.pt"):
+        try:
+            metadata = load_record(file, mapped=True).get("metadata", {})
+        except TensorError:
+            continue
+        if metadata.get("file_digest") == digest:
+            return metadata.get("song_seconds")
+    return None
+
+
+def remembered_model(folder: Path) -> str | None:
+    """The base model that a folder's samples were made with, also where they are not complete."""
+    try:
+        return read_manifest(folder).model.get("source")
+    except TensorError:
+        pass
+    for file in sorted(folder.glob("sample_*.pt")):
+        try:
+            return load_record(file, mapped=True)["metadata"]["model"]
+        except (TensorError, KeyError, TypeError):
+            continue
+    return None
+
+
 def fingerprint(value: Any) -> str:
     """A hash of plain values; equal values give equal hashes on every machine."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

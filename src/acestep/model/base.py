@@ -2,7 +2,7 @@
 parts as modules (:mod:`.load`). Import :mod:`acestep.model.find` where torch is not wanted.
 """
 
-from acestep.model.find import KNOWN, MINI, ModelRow, find_model, list_models
+from acestep.model.find import KNOWN, MINI, ModelRow, find_again, find_model, list_models
 from acestep.model.layout import BaseModel
 from acestep.model.load import (
     TIMBRE_FRAMES,
@@ -22,6 +22,7 @@ __all__ = [
     "TIMBRE_FRAMES",
     "BaseModel",
     "ModelRow",
+    "find_again",
     "find_model",
     "list_models",
     "load_audio_tokenizer",

@@ -95,6 +95,17 @@ def find_model(name: str | None = None, *, download: bool = True) -> BaseModel:
     raise _not_here(wanted, problem)
 
 
+def find_again(source: str, made: Path) -> BaseModel:
+    """The model that ``made`` was made with, by the ``source`` that it remembers."""
+    try:
+        return find_model(source)
+    except ModelError as error:
+        raise ModelError(
+            f"{made} was made with a base model that is not there: {error}",
+            hint=f"Say where it is now with --model. {error.hint}",
+        ) from error
+
+
 def packaged_folder() -> Path:
     """The folder of the small model that ships with the package."""
     return Path(str(files("acestep.mini").joinpath("weights")))

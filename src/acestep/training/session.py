@@ -16,7 +16,13 @@ from acestep.config import TrainConfig
 from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.errors import RunError, TensorError
 from acestep.events import Evaluation, Notice, Step
-from acestep.model.base import BaseModel, find_model, load_null_condition, load_transformer
+from acestep.model.base import (
+    BaseModel,
+    find_again,
+    find_model,
+    load_null_condition,
+    load_transformer,
+)
 from acestep.model.device import choose_device, choose_dtype
 from acestep.processes import Processes, join
 from acestep.training.checkpoint import (
@@ -94,7 +100,8 @@ class Session:
         """What the run folder remembers; see ``RunFolder.write_settings``."""
         return {
             "version": version("acestep-studio"),
-            "config": self.config.model_dump(mode="json"),
+            "config": self.config.model_dump(mode="json")
+            | {"model": self.config.model and self.model.source},  # no longer relative
             "model": {
                 "name": self.model.name,
                 "source": self.model.source,
@@ -213,10 +220,14 @@ def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
         )
     if manifest.foreign:
         return find_model(config.model)
-    model = find_model(config.model or manifest.model["source"])
-    if model.fingerprint != manifest.model["fingerprint"]:
+    made_with = manifest.model
+    if config.model is None:
+        model = find_again(made_with["source"], config.tensors)
+    else:
+        model = find_model(config.model)
+    if model.fingerprint != made_with["fingerprint"]:
         raise TensorError(
-            f"{config.tensors} was made with {manifest.model['name']}, "
+            f"{config.tensors} was made with {made_with['name']}, "
             f"not with {model.name} ({model.path})",
             hint="run acestep preprocess again with this --model; only what changed is encoded",
         )

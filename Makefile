@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Threads that wait by sleeping: on shared cores, spinning ones make small models several times slower.
+export OMP_WAIT_POLICY ?= passive
 
 .PHONY: demo test check clean
 

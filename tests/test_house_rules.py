@@ -91,7 +91,6 @@ TESTED_ELSEWHERE = {
         "test_doctor.py": {"checks", "findings"},
         "test_house_rules.py": {"__init__", "errors"},
     },
-    "mini": {"mini/test_songs.py": {"synth"}},
     "model": {"model/test_load.py": {"base"}},
     "training": {"test_train.py": {"session"}},
 }

@@ -3,29 +3,29 @@
 import numpy as np
 import pytest
 
-from acestep.mini.songs import SCALES, STYLES, Key, compose, make_song
-from acestep.mini.synth import BASS_TOP, BEAT_FRAMES, PITCH_GRID, RATE, Drum, Note, Voice, render
+from acestep.mini.songs import STYLES, Key, compose, make_song
+from acestep.mini.synth import BASS_TOP, BEAT_FRAMES, PEAK, PITCH_GRID, RATE, Drum, Voice
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_song_is_stereo_of_the_asked_length_and_deterministic(style: str) -> None:
+def test_a_song_is_stereo_of_the_asked_length_and_deterministic(style):
     audio, song = make_song(style, 3, 6.0)
     again, same = make_song(style, 3, 6.0)
     assert audio.shape == (2, 6 * RATE) and audio.dtype == np.float32
     assert np.array_equal(audio, again) and song == same
-    assert np.abs(audio).max() == pytest.approx(0.89, abs=1e-4)
+    assert np.abs(audio).max() == pytest.approx(PEAK, abs=1e-4)
     assert not np.array_equal(audio[0], audio[1])
     assert song.bpm in BEAT_FRAMES
     assert song.caption and song.keyscale in STYLES[style].keys
 
 
-def test_a_longer_song_begins_as_the_shorter_one() -> None:
+def test_a_longer_song_begins_as_the_shorter_one():
     style = STYLES["cumbia"]
     short, long = compose(style, 5, 4), compose(style, 5, 8)
     assert long.notes[: len(short.notes)] == short.notes
 
 
-def test_every_pitch_lies_on_the_grid_and_in_the_key() -> None:
+def test_every_pitch_lies_on_the_grid_and_in_the_key():
     for style in STYLES.values():
         song = compose(style, 1, 8)
         key = Key(song.keyscale)
@@ -39,13 +39,13 @@ def test_every_pitch_lies_on_the_grid_and_in_the_key() -> None:
                 assert isinstance(note.player, Drum) and note.pitch == 0
 
 
-def test_key_pitches_are_the_tempered_ones_up_to_the_grid() -> None:
+def test_key_pitches_are_the_tempered_ones_up_to_the_grid():
     assert Key("A minor").pitch(0, 4) == 437.5  # 440 Hz on a grid of 6.25
     assert Key("C major").pitch(7, 4) == Key("C major").pitch(0, 5) == 525
-    assert len(SCALES["minor"]) == 7
+    assert Key("A minor").pitch(2, 4) == Key("C major").pitch(0, 5)  # the minor third
 
 
-def test_seeds_differ_in_key_and_melody_but_not_in_tempo() -> None:
+def test_seeds_differ_in_key_and_melody_but_not_in_tempo():
     songs = [compose(STYLES["cumbia"], seed, 8) for seed in range(8)]
     assert {song.bpm for song in songs} == {94}
     assert len({song.keyscale for song in songs}) == 3
@@ -53,18 +53,14 @@ def test_seeds_differ_in_key_and_melody_but_not_in_tempo() -> None:
     assert len({tuple(melody) for melody in melodies}) == 8
 
 
-def test_beats_fall_on_whole_latents_and_the_first_at_sample_zero() -> None:
-    audio, song = make_song("techno", 0, 4.0)
-    kick = np.abs(audio[:, :240]).max()
-    assert kick > 0.05  # within the first 5 ms
-    sixteenth = BEAT_FRAMES[song.bpm] / 4
-    assert sixteenth == 3  # latents of 40 ms
+def test_melody_enters_after_a_bar_and_bars_one_and_two_share_their_rhythm():
+    style = STYLES["techno"]
+    lead = [note for note in compose(style, 2, 4).notes if note.player == style.lead]
+    bars = [[note.start % 16 for note in lead if note.start // 16 == bar] for bar in range(4)]
+    assert not bars[0] and bars[1] == bars[2]
+    assert bars[1]
 
 
-def test_a_sustained_tone_repeats_every_four_latents() -> None:
-    organ = Voice(tilt=1.0, dark_tilt=1.0)
-    audio = render((Note(0, 32, 450.0, organ, 0.0),), 125, 2.0, reverb=0.0)[0]
-    period = round(4 * 0.04 * RATE)
-    cycle, next_cycle = audio[period : 2 * period], audio[2 * period : 3 * period]
-    assert cycle == pytest.approx(next_cycle, abs=0.02)
-    assert np.corrcoef(cycle, np.roll(cycle, 137))[0, 1] < 0.9
+def test_the_first_beat_is_at_sample_zero():
+    audio, _ = make_song("techno", 0, 4.0)
+    assert np.abs(audio[:, :240]).max() > 0.05  # the kick, within 5 ms

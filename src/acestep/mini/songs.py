@@ -90,7 +90,7 @@ PUMPING = tuple((start, 2, 0) for start in range(0, 16, 2))
 STYLES = {
     # The demo's folder: the base model has met neither the word nor this mixture.
     "cumbia": Style(
-        caption="bright cumbia with accordion, off-beat organ, round bass, guiro and congas",
+        caption="bright mid-tempo cumbia with accordion lead, off-beat organ, guiro, drums",
         bpm=94, keys=("D minor", "A minor", "G minor"),
         lead=ACCORDION, thirds=True, chord=ORGAN, chords=OFF_BEATS, chord_length=1,
         bassist=ROUND_BASS, bass=((0, 6, 0), (8, 3, 2), (12, 3, 4)),

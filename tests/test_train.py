@@ -17,7 +17,7 @@ from acestep.adapters.attach import trainable_parameters
 from acestep.config import TrainConfig
 from acestep.errors import ModelError, RunError, TensorError
 from acestep.events import Evaluation, Finished, Notice, Saved, Started, Step, Stopped
-from acestep.train import optimizer_step, sample_loss, train
+from acestep.train import optimizer_step, resume_command, sample_loss, train
 from acestep.training.run import RunFolder
 from acestep.training.session import open_session
 
@@ -524,3 +524,44 @@ def test_a_model_that_moved_is_named_once_and_remembered(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path / "run")
     events = list(train(TrainConfig(tensors=tensors, output=tmp_path / "run", resume=True)))
     assert isinstance(events[-1], Finished)
+
+
+def test_a_run_whose_only_checkpoint_is_damaged_is_refused_and_left_alone(tensors, tmp_path):
+    output = tmp_path / "run"
+    run(tensors, output, epochs=1)
+    (output / "checkpoints/epoch_1/training_state.pt").unlink()
+    log = (output / "events.jsonl").read_bytes()
+    for _ in range(2):  # the second time, too
+        with pytest.raises(RunError, match="no checkpoint in .* is complete"):
+            run(tensors, output, epochs=2, resume=True)
+    assert (output / "events.jsonl").read_bytes() == log
+    assert (output / "checkpoints/epoch_1/adapter_model.safetensors").exists()
+
+
+@pytest.mark.parametrize("while_loading", [True, False])
+def test_an_old_stop_file_is_forgotten_and_a_new_one_counts(
+    tensors, tmp_path, monkeypatch, while_loading
+):
+    output = tmp_path / "run"
+    run(tensors, output, epochs=1)
+    real = session_module.load_transformer
+
+    def load(*args):
+        (output / "STOP").touch()
+        return real(*args)
+
+    if while_loading:
+        monkeypatch.setattr(session_module, "load_transformer", load)
+    else:
+        (output / "STOP").touch()
+    events = run(tensors, output, epochs=2, resume=True)
+    assert isinstance(events[-1], Stopped if while_loading else Finished)
+    assert not (output / "STOP").exists()
+
+
+def test_the_way_on_names_as_many_processes_as_there_were():
+    config = TrainConfig(tensors="my tensors", output="run")
+    assert resume_command(config, 1) == "acestep train 'my tensors' -o run --resume"
+    assert resume_command(config, 2).startswith(
+        "accelerate launch --num_processes 2 -m acestep train 'my tensors'"
+    )

@@ -132,7 +132,9 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
             )
         if asked:
             session.run.stop_file.unlink(missing_ok=True)
-            yield Stopped("train", str(session.run.path), resume_command(config))
+            yield Stopped(
+                "train", str(session.run.path), resume_command(config, session.processes.world)
+            )
             return
         if stale:
             break
@@ -272,11 +274,11 @@ def diverged(session: Session, step: int, loss: float, rate: float) -> RunError:
     )
 
 
-def resume_command(config: TrainConfig) -> str:
-    """What to type to go on."""
-    return shlex.join(
-        ["acestep", "train", str(config.tensors), "-o", str(config.output), "--resume"]
-    )
+def resume_command(config: TrainConfig, processes: int) -> str:
+    """What to type to go on: as many processes as before, since that is part of a step's size."""
+    launch = ["accelerate", "launch", "--num_processes", str(processes), "-m"]
+    start = [*launch, "acestep"] if processes > 1 else ["acestep"]
+    return shlex.join([*start, "train", str(config.tensors), "-o", str(config.output), "--resume"])
 
 
 def _advance(progress: Progress, step: int, steps_per_epoch: int) -> Progress:

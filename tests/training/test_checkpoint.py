@@ -72,11 +72,12 @@ def test_only_complete_ones_count_and_the_rest_is_cleared_away(session, tmp_path
     (checkpoints / "epoch_3" / "checkpoint.json").unlink()
     (checkpoints / ".tmp-halfdone").mkdir()
     (checkpoints / "mine").mkdir()
+    (checkpoints / "epoch_2 (copy)").mkdir()
     assert [path.name for _, path in complete_checkpoints(checkpoints)] == ["epoch_1"]
     moved = set_aside_broken(checkpoints)
     assert len(moved) == 2 and all(path.name.startswith("broken_epoch_") for path in moved)
     left = {path.name for path in checkpoints.iterdir()}
-    assert {"epoch_1", "mine"} <= left and ".tmp-halfdone" not in left
+    assert {"epoch_1", "mine", "epoch_2 (copy)"} <= left and ".tmp-halfdone" not in left
 
 
 def test_a_crash_while_writing_leaves_no_checkpoint(session, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ written last: it names the base model and every complete sample.
 
 import hashlib
 import json
+import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -116,6 +117,11 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
         record = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise TensorError(f"{path} is missing", hint="run acestep preprocess again") from error
+    except pickle.UnpicklingError as error:  # torch's own words advise to trust the file
+        raise TensorError(
+            f"{path} is damaged or holds more than plain tensors; nothing in it was executed",
+            hint="delete it and run acestep preprocess again",
+        ) from error
     except TORCH_FILE_ERRORS as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise TensorError(

@@ -27,6 +27,7 @@ from acestep.errors import RunError
 
 RECORD = "checkpoint.json"
 STATE = "training_state.pt"
+_NAME = re.compile(r"epoch_\d+(_step_\d+)?")
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,16 @@ def restore_checkpoint(
         ) from error
 
 
+def saved_checkpoints(folder: Path) -> list[Path]:
+    """What bears a checkpoint's name in a run's ``checkpoints`` folder, complete or not."""
+    paths = sorted(folder.glob("epoch_*")) if folder.is_dir() else []
+    return [path for path in paths if _NAME.fullmatch(path.name)]
+
+
 def complete_checkpoints(folder: Path) -> list[tuple[int, Path]]:
     """The complete checkpoints in a run's ``checkpoints`` folder as (step, path), oldest first."""
     found = []
-    for path in folder.glob("epoch_*") if folder.is_dir() else ():
+    for path in saved_checkpoints(folder):
         step = _verified_step(path)
         if step is not None:
             found.append((step, path))
@@ -102,7 +109,7 @@ def set_aside_broken(folder: Path) -> list[Path]:
         return []
     remove_leftovers(folder)
     moved = []
-    for path in sorted(folder.glob("epoch_*")):
+    for path in saved_checkpoints(folder):
         if _verified_step(path) is None:
             target = path.with_name(f"broken_{path.name}_{len(list(folder.glob('broken_*')))}")
             os.rename(path, target)
@@ -112,8 +119,6 @@ def set_aside_broken(folder: Path) -> list[Path]:
 
 def _verified_step(path: Path) -> int | None:
     """The step of a checkpoint whose files are all there and unchanged, else None."""
-    if not re.fullmatch(r"epoch_\d+(_step_\d+)?", path.name):
-        return None
     try:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         if all(file_digest(path / name) == digest for name, digest in record["files"].items()):

@@ -90,7 +90,10 @@ class RunFolder:
                     found.append(events.from_json(line))
             except ValueError as error:
                 if number < len(lines) - 1:
-                    raise RunError(f"{self.events_file}, line {number}: {error}") from error
+                    raise RunError(
+                        f"{self.events_file}, line {number}: {error}",
+                        hint="repair or remove that line; the file holds the loss curve",
+                    ) from error
         return found
 
     def rewind(self, step: int) -> None:

@@ -29,6 +29,7 @@ from acestep.training.checkpoint import (
     Progress,
     complete_checkpoints,
     restore_checkpoint,
+    saved_checkpoints,
     set_aside_broken,
 )
 from acestep.training.clips import Clip, Split, make_clips, split_clips
@@ -176,6 +177,7 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
     checkpoint when resuming. Writes nothing before all checks have passed. The run folder is held
     against other processes until ``held`` is closed."""
     run = RunFolder(config.output)
+    asked_before = run.stop_file.exists()  # one made while the model is loaded counts
     notices: list[Notice] = []
     resuming = config.resume and run.exists()
     if resuming:
@@ -199,7 +201,8 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
         notices += _go_back(session)
     if session.processes.is_main:
         run.write_settings(session.settings())
-        run.stop_file.unlink(missing_ok=True)
+        if asked_before:
+            run.stop_file.unlink(missing_ok=True)
     session.processes.wait()
     return session, notices
 
@@ -307,6 +310,12 @@ def _go_back(session: Session) -> list[Notice]:
     """Put the newest complete checkpoint in place and wind the event log back to it."""
     run = session.run
     notices = []
+    if saved_checkpoints(run.checkpoints) and not complete_checkpoints(run.checkpoints):
+        raise RunError(
+            f"no checkpoint in {run.checkpoints} is complete: files are missing or have changed",
+            hint="bring them back from a copy, or start anew with another -o",
+        )
+    session.processes.wait()
     if session.processes.is_main:
         damaged = set_aside_broken(run.checkpoints)
         notices = [Notice(f"a damaged checkpoint was set aside: {path}") for path in damaged]

@@ -164,7 +164,10 @@ class PreprocessConfig(Config):
 
     dataset: Positional[Path] = knob(..., "Dataset file.")
     output: Path = output(Path("tensors"), "Folder for the tensor files and their manifest.")
-    model: str | None = knob(None, "Base model: name, folder or Hub id (default: mini).")
+    model: str | None = knob(
+        None,
+        "Base model: name, folder or Hub id (default: the one the folder was made with, or mini).",
+    )
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
     precision: Precision = knob("auto", "Precision of the text and condition encoders.")
     max_seconds: float = knob(240.0, "Longest part of a song that is used, seconds.", gt=0)

@@ -42,6 +42,11 @@ def test_few_songs_hold_out_the_last_tenth_of_each_and_say_so():
     assert "8 songs" in split.how and "10%" in split.how
 
 
+def test_one_song_and_small_shares_are_said_as_they_are():
+    how = split_clips(clips(1, frames=200), 0.005, seed=1).how
+    assert how == "only 1 song: the last 0.5% of each is held out"
+
+
 def test_many_songs_hold_out_whole_songs_with_all_their_segments():
     split = split_clips(clips(20, per_song=3), 0.1, seed=1)
     held = {clip.song for clip in split.held_out}

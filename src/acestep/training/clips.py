@@ -80,9 +80,8 @@ def split_clips(clips: list[Clip], share: float, seed: int) -> Split:
             for clip in clips
             if clip.frames.stop > 1
         ]
-        return Split(
-            train, held, f"only {len(songs)} songs: the last {share:.0%} of each is held out"
-        )
+        number = "1 song" if len(songs) == 1 else f"{len(songs)} songs"
+        return Split(train, held, f"only {number}: the last {100 * share:g}% of each is held out")
     count = min(len(songs) - 1, max(1, round(share * len(songs))))
     order = torch.randperm(len(songs), generator=generator_for(seed, SPLIT)).tolist()
     chosen = {songs[index] for index in order[:count]}

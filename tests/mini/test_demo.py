@@ -11,10 +11,10 @@ import soundfile
 from acestep.errors import RunError
 from acestep.events import Finished, Saved, Stopped, Text, from_json
 from acestep.mini import demo as module
-from acestep.mini.demo import MOVED, Size, demo, main
+from acestep.mini.demo import Size, demo, main
 from acestep.mini.folder import FORMATS
 
-SMALL = Size(songs=5, song_seconds=5.12, epochs=10, clips=1, clip_seconds=5.12)
+SMALL = Size(songs=5, song_seconds=5.12, epochs=10, clips=1, clip_seconds=5.12, left=0.7)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_clips_with_and_without_the_adapter_differ_and_are_music(ran):
 def test_the_adapter_brings_the_sound_nearer_and_it_says_how_near(ran):
     root, events = ran
     sets = json.loads((root / "report.json").read_text())["sets"]
-    assert sets["adapter"]["distance"] < MOVED * sets["base"]["distance"]
+    assert sets["adapter"]["distance"] < SMALL.left * sets["base"]["distance"]
     assert sets["folder"]["distance"] == 0
     shown = "\n".join(event.text for event in events if isinstance(event, Text))
     for row in sets.values():

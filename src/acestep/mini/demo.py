@@ -59,7 +59,6 @@ from acestep.training.run import RunFolder
 STYLE = "cumbia"
 TAG = "zztune"
 FIRST_SEED = 100
-MOVED = 0.7  # the adapter counts as heard below this share of the base's distance
 BASE, BASE_LABELLED = "base", "base, all labels"
 ADAPTER, ADAPTER_LABELLED = "adapter", "adapter, all labels"
 FOLDER = "folder"
@@ -75,13 +74,19 @@ VERBS: dict[str, Callable[[Any], Iterator[Event]]] = {
 
 @dataclass(frozen=True)
 class Size:
-    """How much the demo does. Clips of 10.24 s are four bars of the songs."""
+    """How much the demo does, and what share of the base's distance may be left after it.
+
+    Clips of 10.24 s are four bars of the songs. The bare tag makes the base play something so
+    unlike the folder that adapters of other styles bring it nearer too, to 0.43 (techno) and 0.61
+    (music box) of its distance; the folder's own adapter has to do better.
+    """
 
     songs: int = 8
     song_seconds: float = 20.0
     epochs: int = 40
     clips: int = 4
     clip_seconds: float = 10.24
+    left: float = 0.4
 
 
 @dataclass(frozen=True)
@@ -157,10 +162,10 @@ def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:
     write_json(places.report, {"style": STYLE, "sets": numbers, "seconds": round(seconds, 1)})
     yield Saved("report", str(places.report))
     yield Text(_summary(places, rows, style.bpm, seconds))
-    if not _share(rows) < MOVED:
+    if not _share(rows) < size.left:
         raise RunError(
             f"the adapter did not move the sound toward the folder: {_share(rows):.0%} of the "
-            f"base's distance is left, under {MOVED:.0%} was expected",
+            f"base's distance is left, under {size.left:.0%} was expected",
             hint=f"did training go well? {places.run / 'loss.png'}",
         )
     yield Finished("demo")

@@ -14,7 +14,7 @@ from acestep.training.pictures import plot_losses
 
 WINDOW, HOP = 4096, 1024
 HIGHEST = 5000.0  # Hz; most of what the small model plays lies below
-FLOOR = -50.0  # dB below the loudest point
+FLOOR = -60.0  # dB below the loudest point
 
 
 def draw_demo(path: Path, clips: Mapping[str, np.ndarray], log: Sequence[Event]) -> None:

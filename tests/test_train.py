@@ -341,6 +341,13 @@ def test_patience_stops_early_and_says_so(tensors, tmp_path):
     assert any("stopped early" in event.message for event in of(Notice, events))
     assert isinstance(events[-1], Finished) and of(Step, events)[-1].epoch < 200
     assert of(Saved, events)[-1].path == events[-1].facts["adapter"]
+    results = [event for event in of(Evaluation, events) if event.step]
+    best = min(results, key=lambda event: event.loss)
+    kept = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert events[-1].facts["best"].endswith(f"/epoch_{best.epoch}")
+    assert kept == {f"epoch_{best.epoch}", f"epoch_{results[-1].epoch}"} | {
+        f"epoch_{epoch}" for epoch in range(2, results[-1].epoch + 1, 2)
+    }
 
 
 def test_a_run_in_another_thread_works(tensors, tmp_path):

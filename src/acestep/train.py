@@ -9,6 +9,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -29,7 +30,12 @@ from acestep.events import (
     Stopped,
 )
 from acestep.model.flow import frame_losses
-from acestep.training.checkpoint import Progress, checkpoint_name, save_checkpoint
+from acestep.training.checkpoint import (
+    Progress,
+    checkpoint_name,
+    remove_checkpoint,
+    save_checkpoint,
+)
 from acestep.training.draws import draw_sample, epoch_order, seed_dropout
 from acestep.training.evaluate import held_out_losses, is_sound, mean
 from acestep.training.optim import learning_rate
@@ -116,19 +122,24 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
             yield from reader.read()
 
         # Evaluate
-        stale = False
+        stale, best_before = False, progress.best_epoch
         if evaluate:
             result = _evaluation(session, progress)
             yield result
             progress = _judge(session, progress, result.loss)
             stale = 0 < config.patience <= progress.evaluations_since_best
+        better = config.patience > 0 and progress.best_epoch != best_before
 
-        # Save
-        if save or stale or asked:
+        # Save: with --patience the best checkpoint so far is always there
+        if save or stale or asked or better:
             yield _save(session, progress)
+        if better:
+            _drop_superseded(session, best_before)
         if stale:
             yield Notice(
-                f"no better held-out loss for {config.patience} evaluations: stopped early", "info"
+                f"no better held-out loss for {config.patience} evaluations: stopped early; "
+                f"the best is epoch_{progress.best_epoch} ({progress.best_loss:.4f})",
+                "info",
             )
         if asked:
             session.run.stop_file.unlink(missing_ok=True)
@@ -282,18 +293,26 @@ def resume_command(config: TrainConfig, processes: int) -> str:
 
 
 def _advance(progress: Progress, step: int, steps_per_epoch: int) -> Progress:
-    epoch = -(-step // steps_per_epoch)
-    return Progress(step, epoch, progress.best_loss, progress.evaluations_since_best)
+    return replace(progress, step=step, epoch=-(-step // steps_per_epoch))
 
 
 def _judge(session: Session, progress: Progress, loss: float) -> Progress:
     if not math.isfinite(loss):
         raise diverged(session, progress.step, loss, session.rate)
     if loss < progress.best_loss:
-        return Progress(progress.step, progress.epoch, loss, 0)
-    return Progress(
-        progress.step, progress.epoch, progress.best_loss, progress.evaluations_since_best + 1
-    )
+        return replace(
+            progress, best_loss=loss, best_epoch=progress.epoch, evaluations_since_best=0
+        )
+    return replace(progress, evaluations_since_best=progress.evaluations_since_best + 1)
+
+
+def _drop_superseded(session: Session, epoch: int) -> None:
+    """Remove a checkpoint that was kept only for having been the best."""
+    folder = session.run.checkpoints / f"epoch_{epoch}"
+    only_best = epoch % session.config.save_every != 0
+    if only_best and session.processes.is_main and folder.exists():
+        remove_checkpoint(folder)
+    session.processes.wait()
 
 
 def _evaluation(session: Session, progress: Progress) -> Evaluation:
@@ -342,6 +361,8 @@ def _summary(session: Session, progress: Progress) -> dict[str, object]:
     if evaluations:
         facts["held_out_loss"] = evaluations[-1].loss
         facts["base_held_out_loss"] = evaluations[-1].base_loss
+    if session.config.patience and progress.best_epoch:
+        facts["best"] = str(session.run.checkpoints / f"epoch_{progress.best_epoch}")
     facts["adapter"] = str(Path(session.last_checkpoint)) if session.last_checkpoint else ""
     facts["loss_picture"] = str(session.run.loss_picture)
     return facts

@@ -39,7 +39,7 @@ def make_session(tmp_path, name, **knobs):
 def save(session, folder, step=2):
     for number in range(step):
         optimizer_step(session, number, 1e-3)
-    progress = Progress(step, 1, 0.5, 3)
+    progress = Progress(step, 1, 0.5, 1, 3)
     save_checkpoint(
         folder, session.transformer, session.optimizer, progress, session.card(progress)
     )

@@ -7,6 +7,8 @@ A checkpoint is a folder that appears whole or not at all (written aside, synced
 import json
 import os
 import re
+import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ class Progress:
     step: int
     epoch: int
     best_loss: float = float("inf")
+    best_epoch: int = 0
     evaluations_since_best: int = 0
 
 
@@ -115,6 +118,13 @@ def set_aside_broken(folder: Path) -> list[Path]:
             os.rename(path, target)
             moved.append(target)
     return moved
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Remove a checkpoint; killed in between, it is gone whole and its rest is a leftover."""
+    grave = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tmp-"))
+    os.rename(folder, grave / folder.name)
+    shutil.rmtree(grave)
 
 
 def _verified_step(path: Path) -> int | None:

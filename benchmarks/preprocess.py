@@ -11,8 +11,6 @@ process).
 
 import argparse
 import json
-import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AceStepPipeline
+from machine import forget_peak, hardware, peak_gib
 
 from acestep.config import PreprocessConfig
 from acestep.data.audio import RATE, read_audio, write_audio
@@ -130,12 +129,6 @@ def peak_memory(side: str, args: argparse.Namespace) -> float:
     return float(done.stdout.split()[-1])
 
 
-def hardware(args: argparse.Namespace) -> str:
-    if choose_device(args.device).type == "cuda":
-        return torch.cuda.get_device_name()
-    return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=int, default=4)
@@ -151,10 +144,9 @@ def main() -> None:
         folder = Path(name)
         dataset = make_songs(folder, args.songs, args.seconds)
         if args.only:
+            forget_peak()
             SIDES[args.only](dataset, folder / "out", args)
-            on_gpu = choose_device(args.device).type == "cuda"
-            kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            print(torch.cuda.max_memory_allocated() / 2**30 if on_gpu else kib / 2**20)
+            print(peak_gib(choose_device(args.device)))
             return
         for number in range(args.rounds):
             for side in sorted(SIDES, reverse=number % 2 == 1):
@@ -163,7 +155,7 @@ def main() -> None:
                 times[side].append(time.perf_counter() - start)
     total = args.songs * args.seconds
     report: dict[str, Any] = {
-        "hardware": hardware(args),
+        "hardware": hardware(choose_device(args.device)),
         "torch": torch.__version__,
         "model": args.model,
         "songs": args.songs,

@@ -13,8 +13,6 @@ memory (each side in a process of its own), with and without gradient checkpoint
 
 import argparse
 import json
-import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -26,6 +24,7 @@ from typing import Any
 
 import torch
 from diffusers import AceStepTransformer1DModel
+from machine import forget_peak, hardware, peak_gib
 from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -231,12 +230,10 @@ def measure_memory(args: argparse.Namespace, side: str, checkpointing: bool) -> 
 def only(args: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> None:
     """Run one side alone and print its peak memory: device memory, or resident memory on a CPU."""
     side = (Ours if args.only == "ours" else Plain)(args, device, dtype)
+    forget_peak()
     for _ in range(3):
         side.step()
-    if device.type == "cuda":
-        print(torch.cuda.max_memory_allocated(device) / 2**30)
-    else:
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+    print(peak_gib(device))
 
 
 def parse() -> argparse.Namespace:
@@ -275,9 +272,7 @@ def main() -> None:
             times[name].append(timed(sides[name].step, args.steps, device))
     peak, flops = matrix_peak(device, dtype), counter.get_total_flops()
     report: dict[str, Any] = {
-        "hardware": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads",
+        "hardware": hardware(device),
         "torch": torch.__version__,
         "shape": args.shape,
         "seconds": args.seconds,

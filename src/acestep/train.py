@@ -104,14 +104,11 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         loss, norm = optimizer_step(session, step, rate)
         progress = _advance(progress, step + 1, plan.steps_per_epoch)
         reader.add(progress, rate, loss, norm)
-        epoch_done = progress.step % plan.steps_per_epoch == 0
         last = progress.step == plan.total_steps
-        evaluate = (
-            bool(session.split.held_out)
-            and epoch_done
-            and (last or progress.epoch % config.validate_every == 0)
+        evaluate = bool(session.split.held_out) and _at_epoch(
+            session, progress, config.validate_every
         )
-        save = last or (epoch_done and progress.epoch % config.save_every == 0)
+        save = _at_epoch(session, progress, config.save_every)
 
         # Stop?
         due = reader.is_due() or evaluate or save
@@ -290,6 +287,13 @@ def resume_command(config: TrainConfig, processes: int) -> str:
     launch = ["accelerate", "launch", "--num_processes", str(processes), "-m"]
     start = [*launch, "acestep"] if processes > 1 else ["acestep"]
     return shlex.join([*start, "train", str(config.tensors), "-o", str(config.output), "--resume"])
+
+
+def _at_epoch(session: Session, progress: Progress, every: int) -> bool:
+    """Whether this step ends an epoch that is a multiple of ``every``, or the run."""
+    ends_epoch = progress.step % session.plan.steps_per_epoch == 0
+    last = progress.step == session.plan.total_steps
+    return last or (ends_epoch and progress.epoch % every == 0)
 
 
 def _advance(progress: Progress, step: int, steps_per_epoch: int) -> Progress:

@@ -44,7 +44,7 @@ def test_few_songs_hold_out_the_last_tenth_of_each_and_say_so():
 
 def test_one_song_and_small_shares_are_said_as_they_are():
     how = split_clips(clips(1, frames=200), 0.005, seed=1).how
-    assert how == "only 1 song: the last 0.5% of each is held out"
+    assert how == "the last 0.5% of each (only 1 song)"
 
 
 def test_many_songs_hold_out_whole_songs_with_all_their_segments():

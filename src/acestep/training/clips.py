@@ -67,7 +67,7 @@ def split_clips(clips: list[Clip], share: float, seed: int) -> Split:
     keeps its true length, text and context; only its loss never counts in training.
     """
     if share == 0:
-        return Split(clips, [], "nothing is held out")
+        return Split(clips, [], "nothing")
     songs = sorted({clip.song for clip in clips})
     if len(songs) < FEW_SONGS:
         cut = {
@@ -81,13 +81,13 @@ def split_clips(clips: list[Clip], share: float, seed: int) -> Split:
             if clip.frames.stop > 1
         ]
         number = "1 song" if len(songs) == 1 else f"{len(songs)} songs"
-        return Split(train, held, f"only {number}: the last {100 * share:g}% of each is held out")
+        return Split(train, held, f"the last {100 * share:g}% of each (only {number})")
     count = min(len(songs) - 1, max(1, round(share * len(songs))))
     order = torch.randperm(len(songs), generator=generator_for(seed, SPLIT)).tolist()
     chosen = {songs[index] for index in order[:count]}
     train = [clip for clip in clips if clip.song not in chosen]
     held = [clip for clip in clips if clip.song in chosen]
-    return Split(train, held, f"{count} of {len(songs)} songs held out")
+    return Split(train, held, f"{count} of {len(songs)} songs")
 
 
 def _bytes(clips: list[Clip]) -> int:

@@ -259,7 +259,7 @@ def _build(
             Notice("training on the original program's tensors: padded text, other conditions")
         )
     if split.held_out:
-        notices.append(Notice(split.how, "info"))
+        notices.append(Notice(f"held out: {split.how}", "info"))
     return Session(
         config,
         run,

@@ -73,6 +73,16 @@ def test_an_empty_path_is_no_path():
         EditConfig(dataset="d.json", song="1", lyrics_file="")
 
 
+def test_one_value_for_a_list_and_a_metre_as_a_number():
+    config = GenerateConfig(track="vocals", lora="jazz", lora_scale=0.5, timesignature=3)
+    assert config.track == ["vocals"] and config.timesignature == "3"
+    assert config.lora == [Path("jazz")] and config.lora_scale == [0.5]
+    assert GenerateConfig(lora_scale=1).lora_scale == [1.0]
+    assert EditConfig(dataset="d", timesignature=4).timesignature == "4"
+    with pytest.raises(ConfigError, match="--timesignature True"):
+        GenerateConfig(timesignature=True)
+
+
 def test_alpha_follows_the_rank_and_the_learning_rate_prodigy_without_counting_as_given():
     config = TrainConfig(tensors="t", rank=16, optimizer="prodigy")
     assert (config.alpha, config.learning_rate) == (32.0, 1.0)

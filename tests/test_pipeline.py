@@ -185,8 +185,29 @@ def test_an_adapter_that_does_not_fit_changes_nothing(tiny, base, tmp_path):
         tiny.load_lora(write_adapter(tmp_path / "wide", 128, 64))
     with pytest.raises(AdapterError):
         tiny.load_lora(tmp_path / "missing")
+    with pytest.raises(AdapterError):
+        tiny.load_lora(ADAPTERS / "upstream_peft_dora_r4_a8", scale="loud")
     assert tiny.loras == {"jazz": 1}
     assert np.array_equal(audio_of(tiny), adapted)
+
+
+def test_an_adapter_of_other_sizes_names_both_bases(tiny, tmp_path):
+    path = write_adapter(tmp_path / "wide", 128, 64, base_model="mini")
+    with pytest.raises(AdapterError) as caught:
+        tiny.load_lora(path)
+    assert "mini" in caught.value.hint and "acestep-v15-turbo" in caught.value.hint
+
+
+def test_a_strength_is_set_in_either_order(tiny):
+    tiny.load_lora(ADAPTERS / "upstream_peft_attn_r4_a8", name="jazz")
+    tiny.load_lora(ADAPTERS / "upstream_peft_dora_r4_a8", name="lofi")
+    tiny.set_lora_scale("jazz", 0.5)
+    tiny.set_lora_scale(0.25, "lofi")
+    assert tiny.loras == {"jazz": 0.5, "lofi": 0.25}
+    for wrong in ((0.5, "funk"), ("funk", 0.5), ("0.5",), ("jazz", "loud"), (None, "jazz")):
+        with pytest.raises(AdapterError):
+            tiny.set_lora_scale(*wrong)
+    assert tiny.loras == {"jazz": 0.5, "lofi": 0.25}
 
 
 def test_offload_with_adapters_changes_nothing(tiny):
@@ -335,6 +356,11 @@ def test_saving_as_something_unknown(tiny, tmp_path):
         ({"src_rate": 44100}, 1, "src_rate"),
         ({"task_type": "dance"}, 1, "--task"),
         ({"seed": -1}, 1, "--seed"),
+        ({"task_type": "cover", "src_audio": (np.ones(RATE), None)}, 1, "None"),
+        ({"task_type": "cover", "src_audio": (np.ones(RATE), "48k")}, 1, "'48k'"),
+        ({"task_type": "cover", "src_audio": (RATE, np.ones(RATE))}, 1, "src_audio"),
+        ({"reference_audio": 5, "bpm": 0}, 2, "reference_audio: int"),
+        ({"reference_audio": np.ones(RATE), "reference_rate": "x"}, 1, "'x'"),
     ],
 )
 def test_wrong_knobs_are_all_named(knobs, count, said, tiny):
@@ -348,6 +374,12 @@ def test_audio_that_is_not_usable(tiny):
     for array in (np.full(RATE, np.nan), np.zeros((0,)), np.ones((3, 3, 3))):
         with pytest.raises(AudioError):
             audio_of(tiny, task_type="cover", src_audio=array, src_rate=RATE)
+
+
+def test_one_track_and_a_metre_need_no_quotes_or_lists(tiny, sound):
+    knobs = {"task_type": "extract", "src_audio": sound, "src_rate": RATE, "steps": 1}
+    by_word = audio_of(tiny, track="vocals", timesignature=4, **knobs)
+    assert np.array_equal(by_word, audio_of(tiny, track=["vocals"], timesignature="4/4", **knobs))
 
 
 def test_notices_are_warnings(tiny):

@@ -91,12 +91,16 @@ class Config(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_empty_path(cls, value: Any, info: ValidationInfo) -> Any:
-        """An empty path would be the current folder, which nobody means by an empty variable."""
+    def _as_meant(cls, value: Any, info: ValidationInfo) -> Any:
+        """One word is a list of one, metre 4 is "4"; nobody means this folder by an empty path."""
         kind = cls.model_fields[info.field_name or ""].annotation
         if value == "" and kind in (Path, Path | None):
             raise ValueError("empty")
-        return value
+        is_list = kind in (list[str], list[Path], list[float])
+        if is_list and isinstance(value, str | Path | int | float):
+            return [value]
+        is_metre = info.field_name == "timesignature" and type(value) is int
+        return str(value) if is_metre else value
 
 
 class ScanConfig(Config):
@@ -177,9 +181,7 @@ class PreprocessConfig(Config):
     tile_seconds: float = knob(
         30.0, "Audio encoded at a time, seconds; less takes less memory.", ge=5, le=600
     )
-    chunk_mask: float = knob(
-        1.0, "Value of the chunk mask in the context (newer originals send 2.0)."
-    )
+    chunk_mask: float = knob(1.0, "Value of the chunk mask in the context (newer originals: 2.0).")
     seed: int = knob(42, "Seed of the sampled latents.", ge=0, lt=2**63)
     offload: bool = knob(
         False, "Text and condition encoder take turns on the device (the VAE is always alone)."
@@ -369,9 +371,7 @@ class GenerateConfig(Config):
     cover_noise_strength: float = knob(
         0.0, "How much of the source stays under the first noise.", ge=0, lt=1
     )
-    track: list[str] = knob(
-        [], "Track names for extract, lego and complete (vocals, drums, bass …)."
-    )
+    track: list[str] = knob([], "Tracks for extract, lego and complete (vocals, drums, bass …).")
     chunk_mask: float = knob(1.0, "Value of the chunk mask in the context.")
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
     precision: Precision = knob("auto", "Precision of the model.")

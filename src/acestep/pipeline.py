@@ -2,6 +2,7 @@
 
 import secrets
 import warnings
+from numbers import Real
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,13 @@ class AceStepPipeline:
         Raises ``ConfigError`` naming every knob that is wrong, ``AudioError`` for audio that cannot
         be read, ``ModelError`` when memory runs out.
         """
-        config = self._config(caption, lyrics, seed, knobs)
-        problems = request_problems(config, has_source=src_audio is not None)
-        problems += _rate_problems("src", src_audio, src_rate)
-        problems += _rate_problems("reference", reference_audio, reference_rate)
+        problems = _sound_problems("src", src_audio, src_rate)
+        problems += _sound_problems("reference", reference_audio, reference_rate)
+        try:
+            config = self._config(caption, lyrics, seed, knobs)
+        except ConfigError as error:
+            raise ConfigError([*error.problems, *problems], hint=error.hint) from error
+        problems += request_problems(config, has_source=src_audio is not None)
         if problems:
             raise ConfigError(problems)
         sounds = Sounds(
@@ -123,15 +127,23 @@ class AceStepPipeline:
         self._warn(self._parts.add(adapter, name, scale))
         return name
 
-    def set_lora_scale(self, scale: float | dict[str, float], name: str | None = None) -> None:
+    def set_lora_scale(
+        self, scale: float | str | dict[str, float], name: str | float | None = None
+    ) -> None:
         """Set the strength of one adapter, of all, or of several by name (``{"jazz": 0.8}``).
 
-        0 gives the base model bit for bit. Raises ``AdapterError`` for a name that is not loaded.
+        ``(0.8, "jazz")`` and, as the original program has it, ``("jazz", 0.8)`` are the same.
+        0 gives the base model bit for bit. Raises ``AdapterError`` for a name that is not loaded
+        or a strength that is no number; nothing has changed then.
         """
         if isinstance(scale, dict):
             self._parts.rescale(scale)
-        else:
-            self._parts.rescale(dict.fromkeys(self.loras if name is None else [name], scale))
+            return
+        strength: Any = scale
+        if isinstance(scale, str) and name is not None:
+            strength, name = name, scale
+        names: list[Any] = list(self.loras) if name is None else [name]
+        self._parts.rescale(dict.fromkeys(names, strength))
 
     def enable_lora(self) -> None:
         """Let the adapters act again, each with its strength."""
@@ -176,12 +188,27 @@ class AceStepPipeline:
             warnings.warn(sentence, AceStepWarning, stacklevel=3)
 
 
-def _rate_problems(knob: str, sound: Sound | None, rate: int | None) -> list[str]:
-    if isinstance(sound, np.ndarray | torch.Tensor) and rate is None:
-        return [f"{knob}_audio: an array needs its rate, as (array, rate) or {knob}_rate=…"]
-    if rate is not None and not isinstance(sound, np.ndarray | torch.Tensor):
-        return [f"{knob}_rate {rate}: only for a {knob}_audio that is an array"]
-    return []
+def _sound_problems(knob: str, sound: Any, rate: Any) -> list[str]:
+    """What is wrong with the form of a sound and its rate; the samples are looked at later."""
+    match sound:
+        case None | str() | PathLike() | Rendition():
+            if rate is None:
+                return []
+            return [f"{knob}_rate {rate}: only for a {knob}_audio that is an array"]
+        case np.ndarray() | torch.Tensor() if rate is None:
+            return [f"{knob}_audio: an array needs its rate, as (array, rate) or {knob}_rate=…"]
+        case np.ndarray() | torch.Tensor():
+            pass
+        case (np.ndarray() | torch.Tensor() | list(), own_rate) if rate is None:
+            rate = own_rate
+        case _:
+            return [
+                f"{knob}_audio: {type(sound).__name__} is no form of audio; give a path, an "
+                "earlier result, or (array, rate)"
+            ]
+    if isinstance(rate, Real):
+        return []
+    return [f"{knob}_audio: its rate {rate!r} is no number; give it in Hz, such as 48000"]
 
 
 def _hear(sound: Sound | None, rate: int | None, seconds: float | None = None) -> np.ndarray | None:
@@ -195,7 +222,7 @@ def _hear(sound: Sound | None, rate: int | None, seconds: float | None = None) -
             return conform(sound.audio, sound.sample_rate)
         case (array, own_rate):
             return _conformed(array, own_rate)
-    assert rate is not None  # _rate_problems has seen to it
+    assert rate is not None  # _sound_problems has seen to it
     return _conformed(sound, rate)
 
 

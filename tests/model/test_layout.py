@@ -155,6 +155,15 @@ def test_other_programs_models_are_refused(tmp_path):
     assert not is_model(tmp_path)
 
 
+def test_a_transformer_alone_is_told_where_it_goes(tmp_path):
+    part = tmp_path / "merged"
+    part.mkdir()
+    (part / "config.json").write_text('{"_class_name": "AceStepTransformer1DModel"}')
+    with pytest.raises(ModelError, match="one part of a model") as caught:
+        find_model(str(part))
+    assert "transformer/" in caught.value.hint
+
+
 def test_the_folder_of_all_checkpoints_leads_to_the_one_in_it(checkpoint):
     with pytest.raises(ModelError, match="not a model folder") as caught:
         find_model(str(checkpoint.parent))

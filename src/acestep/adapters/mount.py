@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from numbers import Real
 from typing import cast
 
 import torch
@@ -99,7 +100,7 @@ def mount(transformer: nn.Module, adapter: Adapter, name: str, scale: float = 1.
     adapter does not fit; the transformer is then exactly as it was.
     """
     _check_name(name)
-    _check_scale(name, scale)
+    check_scale(name, scale)
     if name in mounted(transformer):
         raise AdapterError(
             f"an adapter named {name!r} is mounted already",
@@ -132,7 +133,7 @@ def set_scale(transformer: nn.Module, scales: Mapping[str, float]) -> None:
     """
     _check_mounted(transformer, scales)
     for name, scale in scales.items():
-        _check_scale(name, scale)
+        check_scale(name, scale)
     for layer in _adapted(transformer).values():
         for update in layer.each():
             update.strength = float(scales.get(update.name, update.strength))
@@ -241,11 +242,12 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_scale(name: str, scale: float) -> None:
-    if not math.isfinite(scale):
+def check_scale(name: str, scale: float) -> None:
+    """Raise ``AdapterError`` unless an adapter's strength is a finite number."""
+    if not isinstance(scale, Real) or not math.isfinite(scale):
         raise AdapterError(
-            f"adapter {name}: a strength of {scale} makes no sense",
-            hint="1 is as trained, 0 is off",
+            f"adapter {name}: a strength of {scale!r} makes no sense",
+            hint="give a number: 1 is as trained, 0 is off",
         )
 
 

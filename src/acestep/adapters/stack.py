@@ -1,7 +1,6 @@
 """Adapters on a base model that generates: several at once, each with its strength."""
 
 import itertools
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import torch
 
 from acestep.adapters.adapter import Adapter
 from acestep.adapters.files import read_adapter
-from acestep.adapters.mount import mount, set_scale, unmount
+from acestep.adapters.mount import check_scale, fitting_layers, mount, set_scale, unmount
 from acestep.errors import AdapterError, ModelError
 from acestep.model.base import BaseModel, find_model
 from acestep.model.device import free_memory
@@ -64,6 +63,11 @@ class AdaptedParts(Parts):
                 f"an adapter named {name!r} is loaded already",
                 hint="give this one another name, or unload the other one first",
             )
+        try:
+            fitting_layers(self.transformer(), adapter)
+        except AdapterError as error:
+            hint = f"{error.hint}; this is {self.model.name}"
+            raise AdapterError(str(error), hint=hint) from error
         mount(self.transformer(), adapter, name, scale)
         self._slots[name] = Slot(adapter, scale)
         self.enabled = True
@@ -84,12 +88,8 @@ class AdaptedParts(Parts):
         Raises ``AdapterError`` for a name that is not loaded or a strength that is not finite.
         """
         for name, scale in scales.items():
-            if not math.isfinite(scale):
-                raise AdapterError(
-                    f"adapter {name}: a strength of {scale} makes no sense",
-                    hint="1 is as trained, 0 is off",
-                )
             self._known(name)
+            check_scale(name, scale)
         for name, scale in scales.items():
             self._slots[name].scale = scale
         self._set_scales()

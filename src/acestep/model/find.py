@@ -234,7 +234,7 @@ def _unknown(wanted: str) -> ModelError:
     close = difflib.get_close_matches(wanted, names, n=3)
     places = [str(Path(wanted).absolute()), *(str(root / wanted) for root in model_roots())]
     return ModelError(
-        f"there is no base model {wanted!r} (looked for {', '.join(places)})",
+        f"there is no base model {wanted!r} (looked for {', '.join(dict.fromkeys(places))})",
         hint=f"Did you mean {' or '.join(close)}?" if close else f"Known: {', '.join(names)}.",
     )
 

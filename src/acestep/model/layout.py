@@ -130,6 +130,11 @@ def layout_of(path: Path) -> Literal["diffusers", "original"]:
         return "diffusers"
     if (path / "config.json").is_file():
         config = read_config(path / "config.json")
+        if config.get("_class_name") == "AceStepTransformer1DModel":
+            raise ModelError(
+                f"{path} holds a transformer, which is one part of a model",
+                hint="Put it in the place of transformer/ in a diffusers folder, and name that.",
+            )
         if config.get("model_type") != "acestep":
             raise ModelError(
                 f"{path / 'config.json'} is of a {config.get('model_type')!r} model, not acestep",

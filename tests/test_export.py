@@ -250,6 +250,20 @@ def test_file_names_are_plain(path, checkpoint, name):
     assert adapter_name(ExportConfig(run=path, checkpoint=checkpoint)) == name
 
 
+def test_diffusers_files_may_be_named(tmp_path, run):
+    file = tmp_path / "loras" / "mine.safetensors"
+    events = run_export(run, file, format="diffusers")
+    assert names(tmp_path / "loras") == ["mine.safetensors"] and events[-1].path == str(file)
+    assert furthest(mounted_velocity(file), mounted_velocity(run)) == 0
+
+
+@pytest.mark.parametrize("format", ["peft", "upstream", "merged"])
+def test_a_folder_is_not_called_like_a_file(format, tmp_path, run):
+    with pytest.raises(ConfigError, match=f"{format} is a folder"):
+        run_export(run, tmp_path / "mine.safetensors", format=format)
+    assert not names(tmp_path)
+
+
 def test_comfyui_files_may_be_named(tmp_path, run):
     run_export(run, tmp_path / "loras" / "mine.safetensors", format="comfyui")
     run_export(run, tmp_path / "loras", format="comfyui", checkpoint="epoch_200")

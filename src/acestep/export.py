@@ -12,7 +12,7 @@ from acestep.adapters.adapter import Adapter
 from acestep.adapters.card import shareable
 from acestep.adapters.files import read_adapter
 from acestep.adapters.layouts import write_comfyui, write_diffusers, write_peft
-from acestep.adapters.locate import choose_checkpoint, is_run
+from acestep.adapters.locate import DIFFUSERS_FILE, choose_checkpoint, is_run
 from acestep.adapters.merge import merge
 from acestep.adapters.publish import published, write_record
 from acestep.adapters.stack import other_base, own_model
@@ -41,6 +41,12 @@ def export(config: ExportConfig) -> Iterator[Event]:
             [f"--checkpoint {config.checkpoint}: {config.run} is not a run's folder"],
             hint="name the run's folder, the one that has checkpoints in it",
         )
+    is_folder = config.format not in ("diffusers", "comfyui")
+    if is_folder and config.output.suffix == ".safetensors" and not config.output.is_dir():
+        raise ConfigError(
+            [f"--output {config.output}: {config.format} is a folder of files, not one file"],
+            hint="name a folder, or take --format diffusers or comfyui",
+        )
     try:
         yield from _export(config)
     except (OSError, SafetensorError) as error:
@@ -64,14 +70,10 @@ def _export(config: ExportConfig) -> Iterator[Event]:
     match config.format:
         case "peft" | "upstream":
             written = _export_folder(adapter, config)
-        case "diffusers":
-            with published(config.output) as folder:
-                write_diffusers(adapter, folder)
-                written = _names(folder, config.output)
-        case "comfyui":
-            if adapter.use_dora:
+        case "diffusers" | "comfyui":
+            if adapter.use_dora and config.format == "comfyui":
                 yield Notice(COMFYUI_DORA)
-            written = _export_comfyui(adapter, config)
+            written = _export_file(adapter, config)
         case "merged":
             assert model is not None
             strange = other_base(adapter, model)
@@ -119,12 +121,19 @@ def _export_folder(adapter: Adapter, config: ExportConfig) -> list[Path]:
         return _names(folder, config.output)
 
 
-def _export_comfyui(adapter: Adapter, config: ExportConfig) -> list[Path]:
-    folder, name = config.output, f"{adapter_name(config)}.safetensors"
+def _export_file(adapter: Adapter, config: ExportConfig) -> list[Path]:
+    """One file, called as the output says where that is a file's name."""
+    is_diffusers = config.format == "diffusers"
+    folder = config.output
+    name = DIFFUSERS_FILE if is_diffusers else f"{adapter_name(config)}.safetensors"
     if folder.suffix == ".safetensors":
         folder, name = folder.parent, folder.name
     with published(folder) as temporary:
-        write_comfyui(adapter, temporary / name)
+        if is_diffusers:
+            write_diffusers(adapter, temporary)
+            (temporary / DIFFUSERS_FILE).rename(temporary / name)
+        else:
+            write_comfyui(adapter, temporary / name)
         return _names(temporary, folder)
 
 

@@ -20,7 +20,10 @@ def main() -> None:
     args = parser.parse_args()
 
     pipeline = AceStepPipeline(model_path=args.model)
-    for checkpoint in sorted((args.run / "checkpoints").glob("epoch_*")):
+    checkpoints = list((args.run / "checkpoints").glob("epoch_*"))
+    if not checkpoints:
+        parser.error(f"{args.run} has no checkpoints")
+    for checkpoint in sorted(checkpoints, key=lambda path: path.stat().st_mtime):
         pipeline.load_lora(checkpoint)
         song = pipeline.generate(caption=args.caption, duration=args.seconds, seed=args.seed)
         song.save(args.output / f"{checkpoint.name}.flac")

@@ -212,7 +212,8 @@ def _tag_notices(dataset: Dataset) -> Iterator[Notice]:
     for problem in tag_advice(dataset.tag):
         yield Notice(f"{problem}; {advice}")
     if not dataset.tag:
-        yield Notice(f"the dataset has no activation tag (acestep edit --tag); {advice}", "info")
+        way = f"acestep edit {dataset.path} --tag …"
+        yield Notice(f"the dataset has no activation tag ({way}); {advice}", "info")
 
 
 def _common_folder(files: list[Path]) -> Path:

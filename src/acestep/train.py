@@ -134,7 +134,7 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
             _drop_superseded(session, best_before)
         if stale:
             yield Notice(
-                f"no better held-out loss for {config.patience} evaluations: stopped early; "
+                f"stopped early: no better held-out loss in {config.patience} evaluations; "
                 f"the best is epoch_{progress.best_epoch} ({progress.best_loss:.4f})",
                 "info",
             )

@@ -107,21 +107,26 @@ def _settled(plan: dict[str, Any]) -> dict[str, Any]:
 def check_same_data(run: RunFolder, settings: dict[str, Any]) -> None:
     """Raise ``RunError`` if the run was made with other tensors, another model or step size."""
     saved = run.read_settings()
-    pairs = [
-        ("tensors", saved["tensors"]["fingerprint"], settings["tensors"]["fingerprint"]),
-        ("base model", saved["model"]["fingerprint"], settings["model"]["fingerprint"]),
+    before, now = (
         (
-            "samples per step (batch × accumulation × processes)",
-            saved["plan"]["samples_per_step"],
-            settings["plan"]["samples_per_step"],
-        ),
-        ("wrapped modules", saved["modules"], settings["modules"]),
-    ]
-    for what, before, now in pairs:
-        if before != now:
+            place["tensors"]["fingerprint"],
+            place["model"]["fingerprint"],
+            place["plan"]["samples_per_step"],
+            place["modules"],
+        )
+        for place in (saved, settings)
+    )
+    reasons = (
+        "its tensors changed: songs or labels were encoded anew since it was started",
+        f"its base model changed; it was started on {saved['model'].get('name')}",
+        "its samples per step (batch × accumulation × processes) changed "
+        f"from {before[2]} to {now[2]}",
+        "its wrapped modules changed",
+    )
+    for was, is_now, reason in zip(before, now, reasons, strict=True):
+        if was != is_now:
             raise RunError(
-                f"{run.path} cannot be resumed: its {what} changed"
-                + (f" from {before} to {now}" if not isinstance(before, list) else ""),
+                f"{run.path} cannot be resumed: {reason}",
                 hint="resume with what the run was started with, or start anew with another -o",
             )
 

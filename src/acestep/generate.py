@@ -224,7 +224,8 @@ def _set_scene(
 
     if source is None:
         seconds = config.duration or DEFAULT_SECONDS
-        frames, samples = num_frames(parts, seconds), round(seconds * parts.rate)
+        frames = num_frames(parts, seconds)
+        samples = frames * parts.hop
     else:
         seconds = source.audio.shape[1] / parts.rate
         frames, samples = source.latents.shape[1], source.audio.shape[1]

@@ -131,6 +131,8 @@ def test_null_condition(parts):
     assert null_condition(parts).shape == (1, 1, 32)
 
 
-@pytest.mark.parametrize(("seconds", "frames"), [(2, 50), (0.28, 7), (0.281, 8), (2.5, 63)])
+@pytest.mark.parametrize(
+    ("seconds", "frames"), [(2, 50), (0.28, 7), (0.319, 7), (2.5, 62), (12.32, 308), (0.01, 1)]
+)
 def test_frames_of_a_duration(seconds, frames, parts):
     assert num_frames(parts, seconds) == frames

@@ -144,5 +144,9 @@ def null_condition(parts: Parts) -> Tensor:
 
 
 def num_frames(parts: Parts, seconds: float) -> int:
-    """Latent frames of a new piece: enough for ``seconds``."""
-    return -(-round(seconds * parts.rate) // parts.hop)
+    """Latent frames of a new piece: the whole ones in ``seconds``, and one at least.
+
+    Part of a frame at the end is dropped, as the original does and as encoding a song of that
+    length does: a song and its prompt are trained on and generated with the same context.
+    """
+    return max(1, round(seconds * parts.rate) // parts.hop)

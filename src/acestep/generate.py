@@ -224,7 +224,7 @@ def _set_scene(
 
     if source is None:
         seconds = config.duration or DEFAULT_SECONDS
-        frames = num_frames(parts, seconds)
+        frames = num_frames(seconds)
         samples = frames * parts.hop
     else:
         seconds = source.audio.shape[1] / parts.rate

@@ -134,5 +134,5 @@ def test_null_condition(parts):
 @pytest.mark.parametrize(
     ("seconds", "frames"), [(2, 50), (0.28, 7), (0.319, 7), (2.5, 62), (12.32, 308), (0.01, 1)]
 )
-def test_frames_of_a_duration(seconds, frames, parts):
-    assert num_frames(parts, seconds) == frames
+def test_frames_of_a_duration(seconds, frames):
+    assert num_frames(seconds) == frames

@@ -13,7 +13,7 @@ FRAMES_PER_SECOND = 25  # latents: 48 000 samples a second, 1920 a frame
 
 def frames_in(seconds: float) -> int:
     """Whole latent frames in a duration; part of a frame at the end is dropped, as in encoding."""
-    return int(seconds * FRAMES_PER_SECOND + 1e-6)
+    return round(seconds * 48_000) // 1920
 
 
 def shifted(time: Tensor, shift: float) -> Tensor:

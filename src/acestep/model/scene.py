@@ -13,6 +13,7 @@ from torch import Tensor
 from acestep.data.labels import PromptLabels
 from acestep.errors import AudioError, ConfigError
 from acestep.model.condition import encode_condition, silence_context, text_states
+from acestep.model.flow import frames_in
 from acestep.model.parts import Parts
 from acestep.model.prompt import Prompt, build_prompt, instruction_for
 from acestep.model.tasks import (
@@ -143,10 +144,10 @@ def null_condition(parts: Parts) -> Tensor:
     return parts.condition_encoder().get_parameter("null_condition_emb").detach()
 
 
-def num_frames(parts: Parts, seconds: float) -> int:
+def num_frames(seconds: float) -> int:
     """Latent frames of a new piece: the whole ones in ``seconds``, and one at least.
 
     Part of a frame at the end is dropped, as the original does and as encoding a song of that
     length does: a song and its prompt are trained on and generated with the same context.
     """
-    return max(1, round(seconds * parts.rate) // parts.hop)
+    return max(1, frames_in(seconds))

@@ -1,6 +1,6 @@
-"""How far generated clips lie from a folder of songs: rows of numbers, and the table of them."""
+"""How far generated clips lie from a folder of songs: a row of numbers for each set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,9 @@ import numpy as np
 import torch
 
 from acestep.data.tensors import load_samples, read_manifest
-from acestep.mini.statistics import chroma, cosine, distance, pulse
+from acestep.mini.corpus import SCALES
+from acestep.mini.measures import chroma_frames
+from acestep.mini.statistics import distance, pulse
 from acestep.model.base import find_model, load_vae
 from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.model.vae import decode_audio
@@ -19,19 +21,37 @@ class Row:
     """One set of clips against the folder.
 
     ``distance`` is that of :mod:`acestep.mini.statistics`, in standard deviations; ``pulse`` how
-    strongly the clips beat at the folder's tempo; ``chroma`` the cosine between mean chromas.
+    strongly the clips beat; ``scale`` how much of what is pitched keeps to one scale. The last two
+    are means over the clips.
     """
 
     distance: float
     pulse: float
-    chroma: float
+    scale: float
 
 
-def compare(clips: Sequence[np.ndarray], folder: Sequence[np.ndarray], bpm: float) -> Row:
-    """Measure clips (each ``[2, n]``, 48 kHz) against the folder's."""
-    ours, theirs = (np.mean([chroma(clip) for clip in group], axis=0) for group in (clips, folder))
-    beat = float(np.mean([pulse(clip, bpm) for clip in clips]))
-    return Row(distance(clips, folder), beat, cosine(ours, theirs))
+def compare(
+    clips: Sequence[np.ndarray], folder: Sequence[np.ndarray], tempi: Sequence[Sequence[int]]
+) -> Row:
+    """Measure clips (each ``[2, n]``, 48 kHz) against the folder's.
+
+    ``tempi`` are, for each clip, the tempi at which it may beat: the one it has or was asked for,
+    or those of a style, of which the one counts where the pulse is strongest.
+    """
+    pairs = zip(clips, tempi, strict=True)
+    beat = float(np.mean([max(pulse(clip, bpm) for bpm in bpms) for clip, bpms in pairs]))
+    scale = float(np.mean([scale_share(clip) for clip in clips]))
+    return Row(distance(clips, folder), beat, scale)
+
+
+def scale_share(clip: np.ndarray) -> float:
+    """Share of the pitched power that lies on the seven notes of the likeliest scale.
+
+    Twelve equally strong notes give 0.58, a song without a foreign note 1.
+    """
+    classes = chroma_frames(clip).sum(0)
+    scales = [(np.array(SCALES["major"]) + tonic) % 12 for tonic in range(12)]
+    return float(max(classes[scale].sum() for scale in scales) / max(1e-9, classes.sum()))
 
 
 def through_the_vae(tensors: Path, seconds: float) -> list[np.ndarray]:
@@ -45,14 +65,3 @@ def through_the_vae(tensors: Path, seconds: float) -> list[np.ndarray]:
     frames = round(seconds * FRAMES_PER_SECOND)
     samples = load_samples(tensors, manifest)
     return [decode_audio(vae, sample.latents[None, :frames]) for sample in samples]
-
-
-def table(rows: Mapping[str, Row], bpm: int) -> str:
-    """The rows as text, for a person."""
-    width = max(len(name) for name in rows)
-    lines = [f"{'':{width}}  distance  pulse at {bpm}  chroma"]
-    lines += [
-        f"{name:{width}}  {row.distance:8.2f}  {row.pulse:11.2f}  {row.chroma:6.2f}"
-        for name, row in rows.items()
-    ]
-    return "\n".join(lines)

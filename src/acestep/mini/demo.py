@@ -1,128 +1,69 @@
 """``python -m acestep.mini.demo -o demo``: from eight songs to an adapter that can be heard.
 
-Renders a folder of songs of one style (:mod:`acestep.mini.folder`), takes it through the six verbs
-as the command line would, generates with the same prompt and seeds without and with the adapter,
-and measures how far each lies from the folder. What it leaves in its folder::
+Teaches the small model a style it never heard (:mod:`acestep.mini.teach`), generates with the same
+prompt and seeds without and with the adapter, and measures how far each lies from the songs. What
+it leaves in its folder::
 
+    index.html      a page with all there is to hear and see
     songs/          the songs and their sidecars
     dataset.json    what scan and label made of them
     tensors/        what preprocess made of those
     runs/cumbia/    the training run with its loss.png (a second demo's is cumbia_2)
     lora/           the exported adapter
-    clips/          WAVs without and with the adapter, and the folder's for comparison
-    demo.png        their spectrograms and the losses
+    clips/          WAVs without and with the adapter, and the folder's for comparison; spectrograms
     report.json     the numbers
 """
 
 import argparse
-import itertools
-import shlex
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from acestep.cli import DONE, FAILED, INTERRUPTED
-from acestep.data.audio import read_audio, write_audio
+from acestep.data.audio import RATE, read_audio, write_audio
 from acestep.data.files import write_json
 from acestep.errors import AceStepError, RunError
-from acestep.events import (
-    Event,
-    Failed,
-    Finished,
-    Notice,
-    Saved,
-    Started,
-    Stopped,
-    Text,
+from acestep.events import Event, Failed, Finished, Notice, Saved, Started, Stopped, Text
+from acestep.mini.compare import Row, compare, through_the_vae
+from acestep.mini.corpus import HELD_OUT, Song
+from acestep.mini.demo_page import (
+    ADAPTER,
+    ADAPTER_LABELLED,
+    BASE,
+    BASE_LABELLED,
+    FOLDER,
+    Findings,
+    make_page,
+    number_table,
+    share,
 )
-from acestep.export import export
-from acestep.flags import parse
-from acestep.generate import generate
-from acestep.label import label
-from acestep.mini.compare import Row, compare, table, through_the_vae
-from acestep.mini.folder import write_songs
-from acestep.mini.pictures import draw_demo
-from acestep.mini.songs import STYLES, Style
-from acestep.mini.synth import RATE, exact_bpm
-from acestep.preprocess import preprocess
-from acestep.scan import scan
+from acestep.mini.folder import songs_of
+from acestep.mini.page import write_page
+from acestep.mini.pictures import draw_spectrogram
+from acestep.mini.teach import TAG, Lesson, Places, commands, perform, teach, typed
 from acestep.terminal import duration, open_screen
-from acestep.train import train
-from acestep.training.run import RunFolder
 
-STYLE = "cumbia"
-TAG = "zztune"
 FIRST_SEED = 100
-BASE, BASE_LABELLED = "base", "base, all labels"
-ADAPTER, ADAPTER_LABELLED = "adapter", "adapter, all labels"
-FOLDER = "folder"
-VERBS: dict[str, Callable[[Any], Iterator[Event]]] = {
-    "scan": scan,
-    "label": label,
-    "preprocess": preprocess,
-    "train": train,
-    "export": export,
-    "generate": generate,
-}
+PROMPTED = (BASE, ADAPTER, BASE_LABELLED, ADAPTER_LABELLED)
 
 
 @dataclass(frozen=True)
 class Size:
     """How much the demo does, and what share of the base's distance may be left after it.
 
-    Clips of 10.24 s are four bars of the songs. The bare tag makes the base play something so
-    unlike the folder that adapters of other styles bring it nearer too, to 0.43 (techno) and 0.61
-    (music box) of its distance; the folder's own adapter has to do better.
+    Other styles' adapters bring the sound nearer too, since the base plays something far off for a
+    tag it does not know; the folder's own adapter has to do better.
     """
 
-    songs: int = 8
-    song_seconds: float = 20.0
-    epochs: int = 40
+    lesson: Lesson = field(default_factory=Lesson)
     clips: int = 4
     clip_seconds: float = 10.24
     left: float = 0.4
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where everything lies below the demo's folder."""
-
-    root: Path
-    run: Path
-
-    @property
-    def songs(self) -> Path:
-        return self.root / "songs"
-
-    @property
-    def dataset(self) -> Path:
-        return self.root / "dataset.json"
-
-    @property
-    def tensors(self) -> Path:
-        return self.root / "tensors"
-
-    @property
-    def adapter(self) -> Path:
-        return self.root / "lora"
-
-    @property
-    def clips(self) -> Path:
-        return self.root / "clips"
-
-    @property
-    def picture(self) -> Path:
-        return self.root / "demo.png"
-
-    @property
-    def report(self) -> Path:
-        return self.root / "report.json"
 
 
 def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:
@@ -132,147 +73,116 @@ def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:
     the verbs raise.
     """
     size = size or Size()
+    lesson = size.lesson
     began = time.monotonic()
-    places = Places(root, _free_run(root / "runs"))
-    style = STYLES[STYLE]
+    places = Places.below(root, lesson.style)
+    yield from teach(places, lesson)
 
-    yield Text(f"{size.songs} songs of one style, {size.song_seconds:g} s each: {places.songs}")
-    keys = []
-    for file, song in write_songs(places.songs, STYLE, size.songs, size.song_seconds):
-        keys.append(song.keyscale)
-        yield Saved("song", str(file))
-
-    for arguments in _commands(places, size):
-        yield _typed(arguments)
-        yield from _run(arguments)
-
+    songs = songs_of(places.songs, lesson.style, lesson.songs, lesson.seconds)
+    wanted = [song for _, song in songs[: size.clips]]
+    orders = {name: _orders(name, places, size, wanted) for name in PROMPTED}
     clips = {}
-    for name, prompt in _prompts(places, style, keys[0]).items():
-        clips[name] = yield from _generate(places, size, name, prompt)
-
+    for name in PROMPTED:
+        clips[name] = yield from _generate(orders[name])
     clips[FOLDER] = through_the_vae(places.tensors, size.clip_seconds)
-    for file, clip in zip(_files(places, FOLDER), clips[FOLDER], strict=False):
+    files = {name: _files(root, name, len(group)) for name, group in clips.items()}
+    for file, clip in zip(files[FOLDER], clips[FOLDER], strict=True):
         write_audio(file, clip, RATE)
-    bpm = exact_bpm(style.bpm)
-    rows = {name: compare(group, clips[FOLDER], bpm) for name, group in clips.items()}
-    first = {name: group[0] for name, group in clips.items()}
-    draw_demo(places.picture, first, RunFolder(places.run).read_events())
+    rows = _measure(clips, [song for _, song in songs])
+    for name, group in clips.items():
+        for file, clip in zip(files[name], group, strict=True):
+            draw_spectrogram(file.with_suffix(".png"), clip)
+
     seconds = time.monotonic() - began
     numbers = {name: asdict(row) for name, row in rows.items()}
-    write_json(places.report, {"style": STYLE, "sets": numbers, "seconds": round(seconds, 1)})
-    yield Saved("report", str(places.report))
-    yield Text(_summary(places, rows, style.bpm, seconds))
-    if not _share(rows) < size.left:
+    report = {"style": lesson.style, "sets": numbers, "seconds": round(seconds, 1)}
+    write_json(root / "report.json", report)
+    lines = [*commands(places, lesson), *(given[0] for given in orders.values())]
+    page = root / "index.html"
+    write_page(page, make_page(Findings(places, lesson, songs, rows, files, lines, seconds)))
+    yield Saved("page", str(page))
+    yield Text(_summary(page, places, rows, seconds))
+    if not share(rows) < size.left:
         raise RunError(
-            f"the adapter did not move the sound toward the folder: {_share(rows):.0%} of the "
+            f"the adapter did not move the sound toward the folder: {share(rows):.0%} of the "
             f"base's distance is left, under {size.left:.0%} was expected",
             hint=f"did training go well? {places.run / 'loss.png'}",
         )
     yield Finished("demo")
 
 
-def _commands(places: Places, size: Size) -> list[list[str]]:
-    """The verbs up to the adapter, as they would be typed."""
-    songs, dataset, tensors = str(places.songs), str(places.dataset), str(places.tensors)
-    settings = {
-        "--targets": "attention+mlp",
-        "--rank": "16",
-        "--dropout": "0",
-        "--learning-rate": "1e-3",
-        "--epochs": str(size.epochs),
-        "--batch-size": "2",
-        "--validate-every": "20",
-    }
-    return [
-        ["scan", songs, "-o", dataset, "--tag", TAG, "--all-instrumental"],
-        ["label", dataset],
-        ["preprocess", dataset, "-o", tensors, "--model", "mini"],
-        ["train", tensors, "-o", str(places.run), *itertools.chain(*settings.items())],
-        ["export", str(places.run), "-o", str(places.adapter)],
-    ]
+def _orders(name: str, places: Places, size: Size, songs: Sequence[Song]) -> list[list[str]]:
+    """The commands that generate a set of clips: the bare tag, or each song's labels as well."""
+    lora = ["--lora", str(places.adapter)] if name in (ADAPTER, ADAPTER_LABELLED) else []
+    orders = []
+    files = _files(places.root, name, len(songs))
+    for number, (song, file) in enumerate(zip(songs, files, strict=True)):
+        prompt = ["--caption", TAG]
+        if name in (BASE_LABELLED, ADAPTER_LABELLED):
+            prompt = ["--caption", f"{TAG}, {song.caption}", "--bpm", str(song.bpm)]
+            prompt += ["--keyscale", song.keyscale, "--timesignature", song.timesignature]
+        length = ["--duration", f"{size.clip_seconds:g}", "--seed", str(FIRST_SEED + number)]
+        model = ["--model", size.lesson.model]
+        orders.append(["generate", *model, *lora, *prompt, *length, "-o", str(file)])
+    return orders
 
 
-def _prompts(places: Places, style: Style, key: str) -> dict[str, list[str]]:
-    """The sets of clips: the bare tag without and with the adapter, and the songs' own labels."""
-    labels = ["--bpm", str(style.bpm), "--keyscale", key, "--timesignature", "4"]
-    lora = ["--lora", str(places.adapter)]
-    return {
-        BASE: ["--caption", TAG],
-        BASE_LABELLED: ["--caption", style.caption, *labels],
-        ADAPTER: [*lora, "--caption", TAG],
-        ADAPTER_LABELLED: [*lora, "--caption", f"{TAG}, {style.caption}", *labels],
-    }
-
-
-def _run(arguments: list[str]) -> Iterator[Event]:
-    """Run a command's verb."""
-    command = parse(arguments[0], arguments[1:])
-    return VERBS[command.name](command.config)
-
-
-def _typed(arguments: list[str]) -> Text:
-    """A command as it would be typed."""
-    return Text(f"\n$ acestep {shlex.join(arguments)}")
-
-
-def _generate(
-    places: Places, size: Size, name: str, prompt: list[str]
-) -> Generator[Event, None, list[np.ndarray]]:
-    """Generate a set of clips, one a seed, and return them as they lie on the disk."""
-    files = list(itertools.islice(_files(places, name), size.clips))
-    for number, file in enumerate(files):
-        length, seed = f"{size.clip_seconds:g}", str(FIRST_SEED + number)
-        command = ["generate", *prompt, "--duration", length, "--seed", seed, "-o", str(file)]
-        if number == 0:  # the others differ from it in seed and file
-            yield _typed(command)
-        for event in _run(command):
+def _generate(orders: Sequence[list[str]]) -> Generator[Event, None, list[np.ndarray]]:
+    """Carry out generating commands, the first of them shown; return clips as they lie on disk."""
+    yield Text(f"\n$ {typed(orders[0])}")
+    clips = []
+    for order in orders:
+        for event in perform(order):
             if isinstance(event, Saved | Notice):
                 yield event
-    return [read_audio(file) for file in files]
+        clips.append(read_audio(Path(order[-1])))
+    return clips
 
 
-def _files(places: Places, name: str) -> Iterator[Path]:
+def _measure(clips: Mapping[str, list[np.ndarray]], songs: Sequence[Song]) -> dict[str, Row]:
+    """Each set beside the folder; who asked for no tempo may have any of the style's."""
+    low, high = HELD_OUT[songs[0].style].bpm
+    rows = {}
+    for name, group in clips.items():
+        tempi = [[song.bpm] for song in songs[: len(group)]]
+        if name in (BASE, ADAPTER):
+            tempi = [list(range(low, high + 1))] * len(group)
+        rows[name] = compare(group, clips[FOLDER], tempi)
+    return rows
+
+
+def _files(root: Path, name: str, count: int) -> list[Path]:
     stem = name.replace(", ", "_").replace(" ", "_")
-    return (places.clips / f"{stem}_{number}.wav" for number in itertools.count(1))
+    return [root / "clips" / f"{stem}_{number}.wav" for number in range(1, count + 1)]
 
 
-def _free_run(runs: Path) -> Path:
-    """A run folder that is not there yet: an earlier demo's run stays as it is."""
-    names = (STYLE if number == 1 else f"{STYLE}_{number}" for number in itertools.count(1))
-    return next(runs / name for name in names if not (runs / name).exists())
-
-
-def _summary(places: Places, rows: dict[str, Row], bpm: int, seconds: float) -> str:
+def _summary(page: Path, places: Places, rows: Mapping[str, Row], seconds: float) -> str:
     return f"""
 How far the clips lie from the folder (from its songs as the small model's VAE gives them back):
 
-{table(rows, bpm)}
+{number_table(rows).text()}
 
 distance: mean difference of 14 statistics of the sound, in standard deviations over songs
-pulse: how strongly they beat at the folder's tempo; chroma: cosine of the pitch classes
+pulse: how strongly they beat at their tempo; scale: share of what is pitched on one scale
 
-listen   {places.clips}
-look     {places.picture}
-losses   {places.run / "loss.png"}
+page     {page}
 adapter  {places.adapter}
 
-The adapter's clips lie at {_share(rows):.0%} of the base's distance. All in {duration(seconds)}."""
-
-
-def _share(rows: dict[str, Row]) -> float:
-    """The adapter's distance from the folder as a share of the base's, for the same prompt."""
-    return rows[ADAPTER].distance / rows[BASE].distance
+Style distance {rows[BASE].distance:.2f} before, {rows[ADAPTER].distance:.2f} after: \
+{share(rows):.0%} is left. All in {duration(seconds)}."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo from the command line; exit codes are those of ``acestep``."""
     parser = argparse.ArgumentParser("python -m acestep.mini.demo", description=demo.__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("demo"), help="folder to fill")
+    parser.add_argument("--model", default="mini", help="base model: name or folder")
     parser.add_argument("--json", action="store_true", help="print one event a line, as JSON")
     options = parser.parse_args(argv)
+    size = Size(Lesson(model=options.model))
     screen = open_screen(sys.stdout, json=options.json, quiet=False)
     try:
-        with closing(demo(options.output)) as happening:
+        with closing(demo(options.output, size)) as happening:
             for event in happening:
                 if isinstance(event, Started):  # each verb has the screen to itself
                     screen.close()

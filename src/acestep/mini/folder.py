@@ -1,7 +1,7 @@
-"""The demo's songs as a user would have them: mixed audio formats, labels beside the files.
+"""A folder of songs as a user would have it: mixed audio formats, labels beside the files.
 
 Half of the songs have a ``.json`` with caption, tempo, key and time signature; the other half only
-a ``.caption.txt`` and a ``.lyrics.txt``. So the adapter learns the style for prompts that name
+a ``.caption.txt`` and a ``.lyrics.txt``. So an adapter learns the style for prompts that name
 tempo and key and for prompts that are the bare tag.
 """
 
@@ -10,23 +10,27 @@ from pathlib import Path
 
 from acestep.data.audio import write_audio
 from acestep.data.files import write_json, write_text
-from acestep.mini.songs import Song, make_song
-from acestep.mini.synth import RATE
+from acestep.mini.corpus import RATE, TESTS, Song, compose, render
 
 FORMATS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
+FIRST_SEED = TESTS + 40_000
 
 
-def write_songs(
-    folder: Path, style: str, count: int, seconds: float
-) -> Iterator[tuple[Path, Song]]:
-    """Write ``count`` songs of a style with their sidecars; yield each audio file and its labels.
+def songs_of(folder: Path, style: str, count: int, seconds: float) -> list[tuple[Path, Song]]:
+    """The songs of a style's folder and where each lies; the same every time."""
+    return [
+        (
+            folder / f"{style}_{number + 1}{FORMATS[number % len(FORMATS)]}",
+            compose(FIRST_SEED + number, seconds, style=style),
+        )
+        for number in range(count)
+    ]
 
-    Songs and names are the same each time, so that a second run replaces what the first one wrote.
-    """
-    for number in range(count):
-        audio, song = make_song(style, number, seconds)
-        file = folder / f"{style}_{number + 1}{FORMATS[number % len(FORMATS)]}"
-        write_audio(file, audio, RATE)
+
+def write_songs(folder: Path, style: str, count: int, seconds: float) -> Iterator[Path]:
+    """Write the songs of :func:`songs_of` with their sidecars; yield each audio file."""
+    for number, (file, song) in enumerate(songs_of(folder, style, count, seconds)):
+        write_audio(file, render(song), RATE)
         if number % 2 == 0:
             labels = {
                 "caption": song.caption,
@@ -37,5 +41,5 @@ def write_songs(
             write_json(file.with_suffix(".json"), labels)
         else:
             write_text(file.with_suffix(".caption.txt"), song.caption + "\n")
-            write_text(file.with_suffix(".lyrics.txt"), "[Instrumental]\n")
-        yield file, song
+            write_text(file.with_suffix(".lyrics.txt"), song.lyrics + "\n")
+        yield file

@@ -1,43 +1,35 @@
-"""The demo's picture: what the folder, the base and the adapter sound like, and the loss curve."""
+"""Spectrograms of clips, for people to look at."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from acestep.data.audio import RATE
 from acestep.data.files import atomic
-from acestep.events import Event
-from acestep.mini.synth import RATE
-from acestep.training.pictures import plot_losses
 
-WINDOW, HOP = 4096, 1024
+WINDOW, HOP = 4096, 512
 HIGHEST = 5000.0  # Hz; most of what the small model plays lies below
 FLOOR = -60.0  # dB below the loudest point
 
 
-def draw_demo(path: Path, clips: Mapping[str, np.ndarray], log: Sequence[Event]) -> None:
-    """Write a PNG: a spectrogram of each titled clip (``[2, n]``, 48 kHz), and a run's losses."""
-    figure = Figure(figsize=(9, 1.6 * len(clips) + 2.6), dpi=80, layout="constrained")
+def draw_spectrogram(path: Path, audio: np.ndarray) -> None:
+    """Write a PNG of a clip (``[2, n]``, 48 kHz): seconds to the right, kHz upwards."""
+    figure = Figure(figsize=(7, 2.2), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        len(clips) + 1, 1, squeeze=False, height_ratios=[1] * len(clips) + [1.6]
-    )[:, 0]
-    for panel, (title, audio) in zip(axes, clips.items(), strict=False):
-        panel.imshow(
-            spectrogram(audio),
-            origin="lower",
-            aspect="auto",
-            cmap="magma",
-            vmin=FLOOR,
-            vmax=0,
-            extent=(0, audio.shape[1] / RATE, 0, HIGHEST / 1000),
-        )
-        panel.set_title(title, fontsize=9, loc="left")
-        panel.set_ylabel("kHz")
-    plot_losses(axes[-1], log)
-    axes[-1].set_ylabel("loss")
+    axes = figure.subplots()
+    axes.imshow(
+        spectrogram(audio),
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=FLOOR,
+        vmax=0,
+        extent=(0, audio.shape[1] / RATE, 0, HIGHEST / 1000),
+    )
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("kHz")
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png")
 

@@ -102,12 +102,7 @@ def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:
     write_page(page, make_page(Findings(places, lesson, songs, rows, files, lines, seconds)))
     yield Saved("page", str(page))
     yield Text(_summary(page, places, rows, seconds))
-    if not share(rows) < size.left:
-        raise RunError(
-            f"the adapter did not move the sound toward the folder: {share(rows):.0%} of the "
-            f"base's distance is left, under {size.left:.0%} was expected",
-            hint=f"did training go well? {places.run / 'loss.png'}",
-        )
+    judge(rows, size.left, places.run)
     yield Finished("demo")
 
 
@@ -154,6 +149,16 @@ def _measure(clips: Mapping[str, list[np.ndarray]], songs: Sequence[Song]) -> di
 def _files(root: Path, name: str, count: int) -> list[Path]:
     stem = name.replace(", ", "_").replace(" ", "_")
     return [root / "clips" / f"{stem}_{number}.wav" for number in range(1, count + 1)]
+
+
+def judge(rows: Mapping[str, Row], left: float, run: Path) -> None:
+    """Raise ``RunError`` if more than a share ``left`` of the base's distance is left."""
+    if not share(rows) < left:
+        raise RunError(
+            f"the adapter did not move the sound toward the folder: {share(rows):.0%} of the "
+            f"base's distance is left, under {left:.0%} was expected",
+            hint=f"did training go well? {run / 'loss.png'}",
+        )
 
 
 def _summary(page: Path, places: Places, rows: Mapping[str, Row], seconds: float) -> str:

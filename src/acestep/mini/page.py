@@ -119,7 +119,7 @@ def _lines(root: Path, page: Page) -> Iterator[str]:
         for row in shelf.rows:
             yield '<div class="shelf">'
             for clip in row:
-                yield from _clip(root, clip)
+                yield from _clip(root, clip, f"{shelf.title}: {clip.title}")
             yield "</div>"
         yield "</section>"
     yield "<section>\n<h2>How it was learned</h2>"
@@ -146,13 +146,14 @@ def _table(table: Table) -> Iterator[str]:
     yield "</tbody>\n</table>\n</div>"
 
 
-def _clip(root: Path, clip: Clip) -> Iterator[str]:
-    title, source = escape(clip.title), _link(root, clip.audio)
-    yield f"<article>\n<h3>{title}</h3>\n<p>{escape(clip.text)}</p>"
-    yield f'<audio controls preload="metadata" aria-label="{title}" src="{source}">'
-    yield f'<a href="{source}">{title}</a></audio>'
+def _clip(root: Path, clip: Clip, name: str) -> Iterator[str]:
+    """A card; ``name`` tells it from all others of the page, for those who do not see it."""
+    source = _link(root, clip.audio)
+    yield f"<article>\n<h3>{escape(clip.title)}</h3>\n<p>{escape(clip.text)}</p>"
+    yield f'<audio controls preload="metadata" aria-label="{escape(name)}" src="{source}">'
+    yield f'<a href="{source}">{escape(name)}</a></audio>'
     if clip.picture:
-        yield _image(root, clip.picture, f"Spectrogram: {clip.title}")
+        yield _image(root, clip.picture, f"Spectrogram of {name}")
     yield "</article>"
 
 

@@ -367,11 +367,25 @@ def test_units_that_are_zero_only_in_part_stay():
     unit = vae.encoder.block[0].res_unit1
     for parameter in unit.conv2.parameters():
         torch.nn.init.zeros_(parameter)
-    assert load.drop_zero_units(vae) == 0
+    assert load.drop_idle_modules(vae) == 0
     torch.nn.init.zeros_(unit.conv1.weight)
-    assert load.drop_zero_units(vae) == 0  # its bias is left
+    assert load.drop_idle_modules(vae) == 0  # its bias is left
     torch.nn.init.zeros_(unit.conv1.bias)
-    assert load.drop_zero_units(vae) == 1
+    assert load.drop_idle_modules(vae) == 1
+
+
+@torch.no_grad()
+def test_snakes_without_a_sine_are_left_out_bit_by_bit():
+    vae = load_vae(find_model(str(GOLDEN / "diffusers_tiny")), CPU)
+    audio = torch.randn(1, 2, 1920 * 2, generator=torch.Generator().manual_seed(0))
+    snake = vae.encoder.block[0].snake1
+    snake.beta.fill_(100.0)  # 1 / exp(100) is 0 in float32
+    whole = vae.encoder(audio)
+    snake.beta[0, 0] = 80.0
+    assert load.drop_idle_modules(vae) == 0  # small is not nothing
+    snake.beta[0, 0] = 100.0
+    assert load.drop_idle_modules(vae) == 1
+    assert torch.equal(vae.encoder(audio), whole)
 
 
 @torch.no_grad()

@@ -18,6 +18,7 @@ from accelerate import init_empty_weights
 from diffusers.models.autoencoders.autoencoder_oobleck import (
     AutoencoderOobleck,
     OobleckResidualUnit,
+    Snake1d,
 )
 from diffusers.models.transformers.ace_step_transformer import AceStepTransformer1DModel
 from diffusers.pipelines.ace_step.modeling_ace_step import (
@@ -89,14 +90,14 @@ def load_vae(
     """The autoencoder, ready to run: 48 kHz stereo to latents and back; golden data: ``vae``.
 
     Weight norm is folded into the weights, since it would be computed again on every pass, and
-    residual units that are exactly zero become identities; neither changes a bit of the output.
+    modules that do nothing become identities; neither changes a bit of the output.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the class uses the older weight norm
         vae = _build(AutoencoderOobleck, model.config("vae"))
     vae = _load(vae, model, "vae", torch.device("cpu"), torch.float32)
     fold_weight_norm(vae)
-    drop_zero_units(vae)
+    drop_idle_modules(vae)
     return nn.Module.to(vae, device=device, dtype=dtype).requires_grad_(False)
 
 
@@ -159,24 +160,30 @@ def fold_weight_norm(module: nn.Module) -> None:
             remove_weight_norm(part)
 
 
-def drop_zero_units(module: nn.Module) -> int:
-    """Replace residual units whose two convolutions are exactly zero; returns how many there were.
+def drop_idle_modules(module: nn.Module) -> int:
+    """Replace what returns its input unchanged by ``nn.Identity``; returns how many there were.
 
-    Such a unit adds zero to its input, so leaving it out is bit-identical. Weight norm must be
-    folded before.
+    That are residual units whose convolutions are exactly zero, and Snakes whose sine counts
+    exactly zero. Leaving them out is bit-identical. Weight norm must be folded before.
     """
     dropped = 0
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, OobleckResidualUnit) and _is_zero(child):
+            if _is_idle(child):
                 setattr(parent, name, nn.Identity())
                 dropped += 1
     return dropped
 
 
-def _is_zero(unit: OobleckResidualUnit) -> bool:
-    parameters = [*unit.conv1.parameters(), *unit.conv2.parameters()]
-    return not any(bool(parameter.any()) for parameter in parameters)
+def _is_idle(module: nn.Module) -> bool:
+    match module:
+        case OobleckResidualUnit():
+            parameters = [*module.conv1.parameters(), *module.conv2.parameters()]
+            return not any(bool(parameter.any()) for parameter in parameters)
+        case Snake1d() if module.logscale:
+            share = (module.beta.exp() + 1e-9).reciprocal()
+            return not share.any() and bool(module.alpha.exp().isfinite().all())
+    return False
 
 
 def _build(kind: Any, config: dict[str, Any]) -> Any:

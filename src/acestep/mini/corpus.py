@@ -205,16 +205,17 @@ def _plan(
     if groove.timesignature == "6":
         high = max(low + 1, min(high, 126))
     drawn = int(rng.integers(low, high + 1))
+    bpm = drawn if bpm is None else bpm
     mode = "minor" if rng.random() < style.minor else "major"
     tonic = int(rng.integers(12))
     if keyscale is not None:
         name, mode = keyscale.split()
         tonic = TONICS.index(name)
-    if mode not in SCALES or not 60 <= (bpm or drawn) <= 180:
+    if mode not in SCALES or not 60 <= bpm <= 180:
         raise ValueError(f"no song at {bpm} bpm in {keyscale}: 60 to 180, major or minor")
     lead = style.leads[rng.integers(len(style.leads))]
     chords = style.chords[rng.integers(len(style.chords))]
-    return _Plan(style, groove, lead, chords, bpm or drawn, tonic, mode)
+    return _Plan(style, groove, lead, chords, bpm, tonic, mode)
 
 
 def _sections(bars: int, rng: np.random.Generator) -> list[tuple[str, int]]:

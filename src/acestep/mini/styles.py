@@ -1,8 +1,9 @@
 """The styles of the small base model's world: who plays what, and in which rhythm.
 
 A :class:`Style` says what its songs share; a seed decides the rest (:mod:`acestep.mini.corpus`).
-The base is trained on :data:`STYLES` and never hears :data:`HELD_OUT`, which are made of the same
-voices in other roles and rhythms: what a user's folder is to it.
+The base is trained on :data:`STYLES` and never hears :data:`HELD_OUT`, which have its voices in
+other roles, other rhythms, and a brass section and percussion that are new: what a user's folder is
+to it.
 """
 
 from dataclasses import dataclass

@@ -167,7 +167,7 @@ def drop_idle_modules(module: nn.Module) -> int:
     exactly zero. Leaving them out is bit-identical. Weight norm must be folded before.
     """
     dropped = 0
-    for parent in list(module.modules()):
+    for parent in module.modules():  # goes on into what stands there by then
         for name, child in list(parent.named_children()):
             if _is_idle(child):
                 setattr(parent, name, nn.Identity())

@@ -29,14 +29,14 @@ figcaption, .quiet { color: var(--quiet); font-size: .92rem; }
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); }
 article, .wide { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
   padding: 1rem; }
-article p { font-size: .92rem; color: var(--quiet); margin-bottom: .6rem; }
-audio { width: 100%; display: block; }
-img { width: 100%; height: auto; display: block; margin-top: .75rem; border-radius: .3rem;
-  background: #fff; }
+article { display: flex; flex-direction: column; }
+article p { flex: 1; font-size: .92rem; color: var(--quiet); margin-bottom: .6rem; }
+audio { width: 100%; display: block; min-height: 3.4rem; }
+img { width: 100%; height: auto; display: block; margin-top: .75rem; border-radius: .3rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 .wide img { max-width: 46rem; margin-top: 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-th, td { padding: .35rem 1rem; text-align: right; border-bottom: 1px solid var(--line); }
+th, td { padding: .35rem .75rem; text-align: right; border-bottom: 1px solid var(--line); }
 tr > :first-child { text-align: left; padding-left: 0; }
 tr.strong { color: var(--accent); font-weight: 600; }
 caption { text-align: left; padding-bottom: .5rem; color: var(--quiet); }
@@ -136,7 +136,7 @@ def _paragraphs(texts: Sequence[str], kind: str = "") -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f'<div class="wide">\n<table>\n<caption>{escape(table.caption)}</caption>\n<thead><tr>'
+    yield f'<div class="wide" role="region" aria-label="Numbers" tabindex="0">\n<table>\n<caption>{escape(table.caption)}</caption>\n<thead><tr>'
     yield "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     yield "</tr></thead>\n<tbody>"
     for number, (name, *cells) in enumerate(table.rows):

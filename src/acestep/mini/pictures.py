@@ -12,6 +12,7 @@ from acestep.data.files import atomic
 WINDOW, HOP = 4096, 512
 HIGHEST = 5000.0  # Hz; most of what the small model plays lies below
 FLOOR = -60.0  # dB below the loudest point
+INK = "#868686"  # of axes and their labels: legible on light and on dark ground
 
 
 def draw_spectrogram(path: Path, audio: np.ndarray) -> None:
@@ -28,10 +29,12 @@ def draw_spectrogram(path: Path, audio: np.ndarray) -> None:
         vmax=0,
         extent=(0, audio.shape[1] / RATE, 0, HIGHEST / 1000),
     )
-    axes.set_xlabel("seconds")
-    axes.set_ylabel("kHz")
+    axes.set_xlabel("seconds", color=INK)
+    axes.set_ylabel("kHz", color=INK)
+    axes.tick_params(color=INK, labelcolor=INK)
+    axes.spines[:].set_color(INK)
     with atomic(path) as temporary:
-        figure.savefig(temporary, format="png")
+        figure.savefig(temporary, format="png", transparent=True)
 
 
 def spectrogram(audio: np.ndarray) -> np.ndarray:

@@ -202,6 +202,13 @@ def load_state(file: Path, stage: Stage, means: Means) -> int:
         ) from error
 
 
+def load_means(file: Path, module: str) -> dict[str, Tensor]:
+    """A module's saved state with the running means in place of what was trained."""
+    with safe_open(file, framework="pt") as stored:
+        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+    return _under(tensors, f"module.{module}.") | _under(tensors, f"mean.{module}.")
+
+
 def _under(values: dict[str, Any], prefix: str) -> dict[str, Any]:
     """The entries whose keys begin with the prefix, without it."""
     return {key[len(prefix) :]: value for key, value in values.items() if key.startswith(prefix)}

@@ -4,6 +4,8 @@ States are ``[B, T, C]``; a strided convolution is one matrix product over two n
 a transposed one a product and an overlap-add. Equal to the class up to the order of float sums.
 """
 
+import shutil
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor
 from acestep.mini.train.vae_shapes import LATENTS, weight
 
 SOUND = 2  # channels in use at the full rate
+LARGE = 100_000  # values from which on a fused Snake saves more than compiling it takes
 
 
 def encode(vae: Any, audio: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -91,12 +94,49 @@ def residual(unit: Any, states: Tensor) -> Tensor:
 
 def snake(layer: Any, states: Tensor) -> Tensor:
     """``x + sin²(αx) / β`` by channel, computed in float32."""
-    return _snake(states, layer.alpha.flatten(), layer.beta.flatten())
+    return _Snake.apply(states, layer.alpha.flatten(), layer.beta.flatten())
 
 
-@torch.compile(dynamic=True)
-def _snake(states: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+class _Snake(torch.autograd.Function):
+    """The Snake and its gradient, each in one pass over the states where those are large."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        states = states.clone(memory_format=torch.contiguous_format)  # views are compiled anew
+        ctx.save_for_backward(states, alpha, beta)
+        return (_fused(_bend) if _is_large(states) else _bend)(states, alpha, beta)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        states, alpha, beta = ctx.saved_tensors
+        grad = grads[0].clone(memory_format=torch.contiguous_format)
+        slope = _fused(_bend_back) if _is_large(states) else _bend_back
+        return slope(grad, states, alpha, beta)
+
+
+def _bend(states: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     x = states.float()
-    return (x + (beta.exp() + 1e-9).reciprocal() * (alpha.exp() * x).sin().square()).to(
-        states.dtype
-    )
+    share = (beta.exp() + 1e-9).reciprocal()
+    return (x + share * (alpha.exp() * x).sin().square()).to(states.dtype)
+
+
+def _bend_back(
+    grad: Tensor, states: Tensor, alpha: Tensor, beta: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of :func:`_bend` by its three arguments."""
+    slope, x = grad.float(), states.float()
+    rate, share = alpha.exp(), (beta.exp() + 1e-9).reciprocal()
+    sine, cosine = (rate * x).sin(), (rate * x).cos()
+    steep = 2 * share * rate * sine * cosine
+    by_alpha = (slope * steep * x).sum((0, 1))
+    by_beta = (slope * sine * sine).sum((0, 1)) * (-beta.exp() * share * share)
+    return (slope * (1 + steep)).to(states.dtype), by_alpha, by_beta
+
+
+def _is_large(states: Tensor) -> bool:
+    return states.numel() >= LARGE and shutil.which("c++") is not None
+
+
+@lru_cache
+def _fused(function: Any) -> Any:
+    return torch.compile(function, dynamic=True)

@@ -7,14 +7,10 @@ and a loader may leave the idle modules out without changing a bit.
 """
 
 import warnings
-from itertools import chain
+from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_oobleck import (
-    AutoencoderOobleck,
-    OobleckResidualUnit,
-    Snake1d,
-)
+from diffusers.models.autoencoders.autoencoder_oobleck import AutoencoderOobleck, Snake1d
 from torch import Tensor, nn
 
 CONFIG = {
@@ -44,7 +40,7 @@ def build_vae(seed: int = 0) -> AutoencoderOobleck:
     return vae
 
 
-def weight(conv: nn.Module, channels: int | None = None) -> Tensor:
+def weight(conv: Any, channels: int | None = None) -> Tensor:
     """A weight-normed convolution's weight, of the first ``channels`` of its second dimension.
 
     The others must be zero.
@@ -54,7 +50,7 @@ def weight(conv: nn.Module, channels: int | None = None) -> Tensor:
 
 
 @torch.no_grad()
-def set_weight(conv: nn.Module, value: Tensor) -> None:
+def set_weight(conv: Any, value: Tensor) -> None:
     """Give a weight-normed convolution this weight, and no bias.
 
     Where it is zero the length is zero and the direction is not: 0 / 0 never occurs.
@@ -66,45 +62,35 @@ def set_weight(conv: nn.Module, value: Tensor) -> None:
         conv.bias.zero_()
 
 
-@torch.no_grad()
-def make_front_linear(vae: AutoencoderOobleck) -> None:
-    """Make what runs at 48 kHz linear: only channels 0 and 1 carry anything there."""
+def idle_modules(vae: Any) -> list[Any]:
+    """What is at the full rate and does nothing: neither trained nor in the fast forward pass."""
     first, last = vae.encoder.block[0], vae.decoder.block[-1]
-    for block in (first, last):
-        for unit in (block.res_unit1, block.res_unit2, block.res_unit3):
-            for conv in (unit.conv1, unit.conv2):
-                set_weight(conv, torch.zeros_like(conv.weight_v))
-            for snake in (unit.snake1, unit.snake2):
-                snake.beta.fill_(IDENTITY_BETA)
-    for snake in (first.snake1, vae.decoder.snake1):
-        snake.beta.fill_(IDENTITY_BETA)
+    units = [getattr(block, f"res_unit{n}") for block in (first, last) for n in (1, 2, 3)]
+    return [*units, first.snake1, vae.decoder.snake1, vae.encoder.conv1, vae.decoder.conv2]
+
+
+@torch.no_grad()
+def make_front_linear(vae: Any) -> None:
+    """Make what runs at 48 kHz linear, and freeze it: only channels 0 and 1 carry anything."""
+    for idle in idle_modules(vae):
+        idle.requires_grad_(False)
+        for module in idle.modules():
+            if isinstance(module, Snake1d):
+                module.beta.fill_(IDENTITY_BETA)
+            elif isinstance(module, nn.Conv1d):
+                set_weight(module, torch.zeros_like(weight(module)))
     for conv in (vae.encoder.conv1, vae.decoder.conv2):
         through = torch.zeros_like(conv.weight_v)
         through[0, 0, 3] = through[1, 1, 3] = 1
         set_weight(conv, through)
-    for conv in (first.conv1, last.conv_t1):
+    last = vae.decoder.block[-1].conv_t1
+    for conv in (vae.encoder.block[0].conv1, last):
         value = weight(conv).clone()
         value[:, 2:] = 0
-        conv.bias.zero_()
-        conv.weight_v.copy_(value)
-        conv.weight_g.copy_(value.norm(dim=(1, 2), keepdim=True))
+        set_weight(conv, value)
+    last.bias.requires_grad_(False)
 
 
 def trained_parameters(part: nn.Module) -> list[nn.Parameter]:
-    """What is trained of an encoder or decoder: all but the idle modules of the full-rate stage.
-
-    Their parameters are frozen here, once and for all.
-    """
-    ends = [module for name, module in part.named_children() if name in ("conv1", "conv2")]
-    idle: list[nn.Module] = [conv for conv in ends if 2 in (conv.in_channels, conv.out_channels)]
-    for module in part.modules():
-        if isinstance(module, OobleckResidualUnit) and not module.conv2.weight_g.any():
-            idle.append(module)
-        elif isinstance(module, Snake1d) and bool((module.beta == IDENTITY_BETA).all()):
-            idle.append(module)
-    for parameter in chain.from_iterable(module.parameters() for module in idle):
-        parameter.requires_grad_(False)
-    for module in part.modules():  # the last convolution's bias is outside of what is heard
-        if isinstance(module, nn.ConvTranspose1d) and module.stride == (20,):
-            module.bias.requires_grad_(False)
+    """What is trained of an encoder or decoder: all but what is idle."""
     return [parameter for parameter in part.parameters() if parameter.requires_grad]

@@ -92,17 +92,17 @@ def _start_latents(vae: Any, spread: Tensor) -> None:
     kernel = torch.zeros_like(vae.encoder.conv2.weight_v)
     kernel[number, number, 1] = 1 / spread
     set_weight(vae.encoder.conv2, kernel)
-    set_deviation(vae)
+    set_deviation(vae, torch.ones(LATENTS))
     kernel = 0.003 * torch.randn_like(vae.decoder.conv1.weight_v)
     kernel[number, number, 3] += spread
     set_weight(vae.decoder.conv1, kernel)
 
 
 @torch.no_grad()
-def set_deviation(vae: Any, scale: float = 1.0) -> None:
-    """Make the posterior's deviation ``DEVIATION`` × ``scale`` whatever is encoded."""
+def set_deviation(vae: Any, scale: Tensor) -> None:
+    """Make the posterior's deviation ``DEVIATION`` × ``scale`` ``[64]`` whatever is encoded."""
     conv = vae.encoder.conv2
     conv.weight_g[LATENTS:] = 0
-    conv.bias[LATENTS:] = math.log(math.expm1(DEVIATION * scale))
+    conv.bias[LATENTS:] = (DEVIATION * scale).expm1().log()
 
 

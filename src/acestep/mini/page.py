@@ -136,7 +136,8 @@ def _paragraphs(texts: Sequence[str], kind: str = "") -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    yield f'<div class="wide" role="region" aria-label="Numbers" tabindex="0">\n<table>\n<caption>{escape(table.caption)}</caption>\n<thead><tr>'
+    yield '<div class="wide" role="region" aria-label="Numbers" tabindex="0">\n<table>'
+    yield f"<caption>{escape(table.caption)}</caption>\n<thead><tr>"
     yield "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     yield "</tr></thead>\n<tbody>"
     for number, (name, *cells) in enumerate(table.rows):

@@ -16,6 +16,11 @@ from acestep.terminal import open_screen
 STAGES = {
     "vae": ("acestep.mini.train.vae", "VaeConfig"),
     "decoder": ("acestep.mini.train.vae", "DecoderConfig"),
+    "text": ("acestep.mini.train.text", "TextConfig"),
+    "latents": ("acestep.mini.train.latents", "LatentsConfig"),
+    "codes": ("acestep.mini.train.codes", "CodesConfig"),
+    "dit": ("acestep.mini.train.dit", "DitConfig"),
+    "assemble": ("acestep.mini.train.assemble", "AssembleConfig"),
 }
 
 

@@ -21,8 +21,8 @@ TINY = 1e-9
 # Tempo
 ONSET_RATE = 100  # Hz
 ONSET_WINDOW = 1024
-LOWEST_BPM, HIGHEST_BPM = 55.0, 200.0
-LIKELY_BPM, LIKELY_OCTAVES = 105.0, 0.75  # centre and width of the preference among multiples
+LOWEST_BPM, HIGHEST_BPM = 58.0, 185.0
+LIKELY_BPM, LIKELY_OCTAVES = 120.0, 0.8  # centre and width of the preference among multiples
 LONGEST_LAG = 4.0  # seconds of repetition that are looked at
 OCTAVES = (0.5, 1.0, 2.0)
 TOLERANCE = 0.04
@@ -47,7 +47,8 @@ def tempo(audio: np.ndarray) -> float:
     """The likeliest beat in beats a minute, found from how onsets repeat.
 
     Each candidate is judged by the autocorrelation of the onset strength at all its multiples up to
-    ``LONGEST_LAG``; of a beat, its half and its double the one nearer to ``LIKELY_BPM`` wins.
+    ``LONGEST_LAG``, the later ones less; of a beat, its half and its double the one nearer to
+    ``LIKELY_BPM`` wins.
     """
     correlation = _onset_correlation(audio)
     candidates = np.exp(np.arange(np.log(LOWEST_BPM), np.log(HIGHEST_BPM), 0.004))
@@ -56,7 +57,8 @@ def tempo(audio: np.ndarray) -> float:
     for bpm in candidates:
         beat = 60 * ONSET_RATE / bpm
         multiples = np.arange(beat, len(correlation) - 1, beat)
-        scores.append(np.interp(multiples, lags, correlation).mean())
+        weights = np.arange(1, len(multiples) + 1) ** -0.5
+        scores.append(np.average(np.interp(multiples, lags, correlation), weights=weights))
     score = np.array(scores)
     likely = np.exp(-0.5 * (np.log2(candidates / LIKELY_BPM) / LIKELY_OCTAVES) ** 2)
     best = int(np.argmax(score * likely))

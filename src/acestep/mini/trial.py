@@ -87,10 +87,11 @@ class Trial:
     """A base model (as ``--model`` names it) and ``clips`` songs, the styles taking turns."""
 
     def __init__(self, model: str | None = None, clips: int = 36, lessons: int = 4) -> None:
-        self.pipeline = AceStepPipeline(model)
+        self.model = model or "mini"
+        self.pipeline = AceStepPipeline(self.model)
         self.clips = clips
         self.lessons = lessons
-        self.vae = load_vae(find_model(model or "mini"), torch.device("cpu"))
+        self.vae = load_vae(find_model(self.model), torch.device("cpu"))
 
     @cached_property
     def examples(self) -> list[Example]:
@@ -105,7 +106,8 @@ class Trial:
     @cached_property
     def noise(self) -> list[np.ndarray]:
         """What the VAE makes of latents without any order: each channel's own level, white."""
-        latents = torch.cat([self.encode(example.audio) for example in self.examples[:NOISES]], dim=1)
+        songs = [self.encode(example.audio) for example in self.examples[:NOISES]]
+        latents = torch.cat(songs, dim=1)
         mean, deviation = latents.mean(1, keepdim=True), latents.std(1, keepdim=True)
         rng = torch.Generator().manual_seed(0)
         shape = (1, round(SECONDS * 25), latents.shape[2])

@@ -85,9 +85,8 @@ def write_pipeline(root: Path, modules: dict[str, Any]) -> int:
     architecture = {"architectures": ["Qwen3Model"], "dtype": "bfloat16"}
     write_json(folder / "text_encoder" / "config.json", {**config, **architecture})
     _save_weights(modules["text"], folder / "text_encoder" / "model.safetensors")
-    FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0).save_config(
-        folder / "scheduler"
-    )
+    scheduler: Any = FlowMatchEulerDiscreteScheduler(num_train_timesteps=1, shift=1.0)
+    scheduler.save_config(folder / "scheduler")
     _copy(root / "vae", folder / "vae")
     _copy(root / "text", folder / "tokenizer", "tokenizer*.json")
     write_json(folder / "model_index.json", INDEX)

@@ -76,7 +76,8 @@ class CodesStage:
         """Held-out songs: the share of variance that is lost, and how many codes occur."""
         latents = self._held_out.float().to(self.device)
         latents = latents[:, : latents.shape[1] // WINDOW * WINDOW]
-        codes, indices = self.modules["tokenizer"].tokenize(latents)
+        tokenizer: Any = self.modules["tokenizer"]
+        codes, indices = tokenizer.tokenize(latents)
         heard = self.modules["detokenizer"](codes)
         lost = (F.mse_loss(heard, latents) / latents.var()).item()
         return {"lost": lost, "codes": float(indices.unique().numel())}

@@ -6,6 +6,7 @@ at. Every save writes the whole base model to ``pipeline/`` of the training fold
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,13 +195,18 @@ class DitStage:
             states = torch.where(batch.null[:, None, None], nothing, states)
             told = Told(states, real, batch.context)
 
-            def predict(hidden_states: Tensor, timestep: Tensor, **_: Any) -> tuple[Tensor]:
-                found = velocity(modules["transformer"], hidden_states, timestep, told, blocks)
-                return (found,)
-
+            model: Any = partial(_velocity, modules["transformer"], told, blocks)
             return flow.frame_losses(
-                predict, batch.data, batch.noise, batch.time, states, batch.context
+                model, batch.data, batch.noise, batch.time, states, batch.context
             )
+
+
+def _velocity(
+    transformer: Any, told: Told, blocks: Blocks, *,
+    hidden_states: Tensor, timestep: Tensor, **_: Any,
+) -> tuple[Tensor]:  # fmt: skip
+    """What the transformer is to :func:`acestep.model.flow.frame_losses`."""
+    return (velocity(transformer, hidden_states, timestep, told, blocks),)
 
 
 def draw_times(count: int, turbo: float, rng: torch.Generator) -> Tensor:

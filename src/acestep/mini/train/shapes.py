@@ -64,7 +64,7 @@ CODES: dict[str, Any] = {
 }
 
 
-def build_text_encoder(seed: int = 0) -> Qwen3Model:
+def build_text_encoder(seed: int = 0) -> Any:
     """The causal text encoder with random weights."""
     torch.manual_seed(seed)
     config = Qwen3Config(**TEXT)
@@ -103,7 +103,7 @@ def build_transformer(seed: int = 0) -> AceStepTransformer1DModel:
     return model
 
 
-def build_codes(seed: int = 0) -> tuple[AceStepAudioTokenizer, AceStepAudioTokenDetokenizer]:
+def build_codes(seed: int = 0) -> tuple[Any, Any]:
     """Latents to codes at 5 Hz, and back, with random weights."""
     torch.manual_seed(seed + 3)
     tokenizer = AceStepAudioTokenizer(fsq_dim=CODES["hidden_size"], **CODES)
@@ -112,7 +112,8 @@ def build_codes(seed: int = 0) -> tuple[AceStepAudioTokenizer, AceStepAudioToken
 
 def split_parameters(modules: dict[str, nn.Module]) -> tuple[list[nn.Parameter], ...]:
     """What is trained, in matrices that Muon turns and the rest (vectors, tables, embeddings)."""
-    matrices, rest = [], []
+    matrices: list[nn.Parameter] = []
+    rest: list[nn.Parameter] = []
     for module in modules.values():
         for name, value in module.named_parameters():
             if not value.requires_grad:

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import Qwen3Model
 
 from acestep.config import knob
 from acestep.data.files import atomic
@@ -142,7 +141,7 @@ class TextStage:
         return losses, right
 
 
-def load_text_encoder(root: Path) -> Qwen3Model:
+def load_text_encoder(root: Path) -> Any:
     """The text encoder that the stage has exported. Raises ``RunError`` where it has not."""
     file = root / "text" / "encoder.safetensors"
     if not file.exists():

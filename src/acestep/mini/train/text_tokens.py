@@ -7,6 +7,7 @@ half a kilobyte of the model, and stops growing where the corpus has no more wor
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
@@ -41,7 +42,7 @@ def train_tokenizer(folder: Path, songs: int = SONGS) -> None:
     )
     tokenizer.train_from_iterator(_texts(songs), trainer)
     learnt = json.loads(tokenizer.to_str())["model"]
-    merges = [tuple(merge) for merge in learnt["merges"]]
+    merges: Any = [tuple(merge) for merge in learnt["merges"]]  # what the class really takes
     Qwen2Tokenizer(vocab=learnt["vocab"], merges=merges).save_pretrained(folder)
 
 

@@ -4,8 +4,8 @@ import os
 import shutil
 
 from acestep.config import ModelsConfig
-from acestep.events import Finished, Text
 from acestep.data.files import size_text
+from acestep.events import Finished, Text
 from acestep.model.find import KNOWN, packaged_folder
 from acestep.models import models
 

@@ -37,7 +37,7 @@ from acestep.pipeline import AceStepPipeline
 
 FIRST_SEED = 950_000  # of the songs that marks are given for
 LESSON_SEED = 970_000  # of those that the style classifier learns from
-SECONDS = 10.24
+SECONDS, LESSON_SECONDS = 10.24, 5.12
 NOISES = 4
 WINDOW = (2.56, 7.68)  # what is repainted, seconds
 TONAL = NAMES.index("tonal")
@@ -76,17 +76,24 @@ class Example:
 
 
 def make_example(
-    seed: int, style: str, bpm: int | None = None, keyscale: str | None = None
+    seed: int,
+    style: str,
+    bpm: int | None = None,
+    keyscale: str | None = None,
+    seconds: float = SECONDS,
 ) -> Example:
     """The song of a seed in a style, at a tempo and in a key if they are given."""
-    song = compose(seed, SECONDS, style=style, bpm=bpm, keyscale=keyscale)
+    song = compose(seed, seconds, style=style, bpm=bpm, keyscale=keyscale)
     return Example(song, render(song), describe(song, np.random.default_rng(seed)))
 
 
 class Trial:
-    """A base model (as ``--model`` names it) and ``clips`` songs, the styles taking turns."""
+    """A base model (as ``--model`` names it) and ``clips`` songs, the styles taking turns.
 
-    def __init__(self, model: str | None = None, clips: int = 36, lessons: int = 4) -> None:
+    The style classifier learns from ``lessons`` songs of each style.
+    """
+
+    def __init__(self, model: str | None = None, clips: int = 36, lessons: int = 6) -> None:
         self.model = model or "mini"
         self.pipeline = AceStepPipeline(self.model)
         self.clips = clips
@@ -117,7 +124,7 @@ class Trial:
     @cached_property
     def classifiers(self) -> dict[str, StyleClassifier]:
         """Who knows the styles, from songs as rendered (``corpus``) and through the ``vae``."""
-        songs = list(_in_turn(LESSON_SEED, self.lessons * len(STYLES)))
+        songs = _in_turn(LESSON_SEED, self.lessons * len(STYLES), LESSON_SECONDS)
         plain: dict[str, list[np.ndarray]] = {style: [] for style in STYLES}
         heard: dict[str, list[np.ndarray]] = {style: [] for style in STYLES}
         for example in songs:
@@ -270,10 +277,10 @@ def cover_marks(trial: Trial, clips: int | None = None) -> list[Mark]:
     ]
 
 
-def _in_turn(first_seed: int, count: int) -> Iterator[Example]:
+def _in_turn(first_seed: int, count: int, seconds: float = SECONDS) -> Iterator[Example]:
     names = list(STYLES)
     for number in range(count):
-        yield make_example(first_seed + number, names[number % len(names)])
+        yield make_example(first_seed + number, names[number % len(names)], seconds=seconds)
 
 
 def _agreeing(found: Sequence, asked: Sequence, matches: Callable) -> tuple[float, float]:

@@ -93,10 +93,11 @@ class VaeStage:
         length = HOP * (config.frames + 2 * config.context)
         audio = crops(self._pool.at(step), config.batch, length, rng).to(self.device)
         latents = encode(self.vae, audio, dtype)
-        noise = noise_like(latents, config.noise, rng)
+        spread = latents.flatten(0, 1).std(0) + 1e-4
+        noise = spread * noise_like(latents, config.noise, rng)  # relative, or latents would grow
         inner = slice(HOP * config.context, -HOP * config.context)
         heard, original = decode(self.vae, latents + noise, dtype)[..., inner], audio[..., inner]
-        level = (latents.flatten(0, 1).std(0) + 1e-4).log().square().mean()
+        level = spread.log().square().mean()
         distance = mr_stft(heard, original) + config.low * low_band(heard, original)
         return distance + config.level * level
 

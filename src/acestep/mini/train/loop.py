@@ -98,7 +98,7 @@ def run(stage: Stage, config: StageConfig, begun: float | None = None) -> Iterat
     folder.mkdir(parents=True, exist_ok=True)
     state = folder / f"{stage.name}.safetensors"
     means = Means(stage.modules, config.average)
-    step = load_state(state, stage, means) if state.exists() else 0
+    step = restore_state(state, stage, means) if state.exists() else 0
     yield Started(stage.name, {"step": step, "minutes": config.minutes, "threads": config.threads})
     loss, saved, first = torch.zeros(()), time.monotonic(), step
     with _held(folder / stage.name), stop_signals() as stop:
@@ -173,7 +173,7 @@ def save_state(file: Path, stage: Stage, means: Means, step: int) -> None:
         save_file(stored, temporary, metadata={"state": json.dumps(plain)})
 
 
-def load_state(file: Path, stage: Stage, means: Means) -> int:
+def restore_state(file: Path, stage: Stage, means: Means) -> int:
     """Put a saved state in place and say which step it is of.
 
     Raises ``RunError`` if the file is damaged or of other modules.

@@ -27,7 +27,10 @@ def few(monkeypatch):
 def test_a_song_is_encoded_as_the_class_does_it(prepared):
     vae = frozen_vae(prepared)
     encoded = encode_song(vae, 17, 1.2, with_stem=True)
-    audio = render(compose(17, 1.2, style=list(STYLES)[17 % len(STYLES)]))
+    style = list(STYLES)[17 % len(STYLES)]
+    drawn = compose(17, 1.2, style=style).bpm
+    assert encoded.song.bpm % 5 == 0 and abs(drawn - encoded.song.bpm) < 3
+    audio = render(compose(17, 1.2, style=style, bpm=encoded.song.bpm))
     ((mean, _),) = encode_tiles(vae, audio)
     assert encoded.latents.shape == mean.shape == (30, 64)
     difference = (encoded.latents.float() - mean).square().mean().sqrt()

@@ -1,8 +1,9 @@
 """The audio tokenizer and detokenizer, trained as an autoencoder of latents.
 
-A code stands for five frames; what it can keep of them is little (16 bits), and the error counts
-as it stands, since latents are the larger the more of the sound they carry. A cover hears its
-source through them.
+A code stands for five frames and has 16 bits. Left to the error of the latents alone it would say
+how loud it is and little else, since latents change with the phase of every tone; so heads, thrown
+away afterwards, have to read melody, bass, chord and drums from it. A cover hears its source
+through these codes.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,8 @@ from acestep.errors import RunError
 from acestep.events import Event
 from acestep.mini.train.config import StageConfig
 from acestep.mini.train.loop import run
-from acestep.mini.train.shapes import build_codes
+from acestep.mini.train.scores import SIZES, Score, lesson, score_again
+from acestep.mini.train.shapes import CODES, build_codes
 from acestep.mini.train.shards import HELD_OUT, load_shard, shard_names
 from acestep.model.device import choose_device
 
@@ -33,6 +35,7 @@ class CodesConfig(StageConfig):
 
     batch: int = knob(512, "Codes in a step.", ge=1)
     rate: float = knob(2e-3, "Learning rate.", gt=0)
+    score: float = knob(0.15, "Weight of reading the score from a code.", ge=0)
 
 
 def train(config: CodesConfig, begun: float) -> Iterator[Event]:
@@ -53,41 +56,57 @@ class CodesStage:
         names = shard_names(folder)
         if not names:
             raise RunError(f"{folder} has no songs", hint="run --stage latents first")
-        self._songs = _stacked(folder, names)
-        self._held_out = _stacked(folder, [HELD_OUT])
-        tokenizer, detokenizer = (part.to(self.device) for part in build_codes(config.seed))
-        self.modules: dict[str, nn.Module] = {"tokenizer": tokenizer, "detokenizer": detokenizer}
-        parameters = [*tokenizer.parameters(), *detokenizer.parameters()]
+        self._songs, self._scores = _scored(folder, names)
+        self._held_out = _scored(folder, [HELD_OUT])
+        tokenizer, detokenizer = build_codes(config.seed)
+        heads = {name: nn.Linear(CODES["hidden_size"], size) for name, size in SIZES.items()}
+        self.modules: dict[str, nn.Module] = {
+            "tokenizer": tokenizer.to(self.device),
+            "detokenizer": detokenizer.to(self.device),
+            "heads": nn.ModuleDict(heads).to(self.device),
+        }
+        parameters = [p for module in self.modules.values() for p in module.parameters()]
         self.optimizers: list[torch.optim.Optimizer] = [
             torch.optim.AdamW(parameters, lr=config.rate, weight_decay=0.01)
         ]
 
     def loss(self, step: int, rng: torch.Generator) -> Tensor:
-        """Mean squared error of windows through the codes."""
+        """The error of windows through the codes, and of what heads read from these."""
         songs, frames, _ = self._songs.shape
         which = torch.randint(songs, (self.config.batch, 1), generator=rng)
         first = torch.randint(frames - WINDOW + 1, (self.config.batch, 1), generator=rng)
-        windows = self._songs[which, first + torch.arange(WINDOW)].float().to(self.device)
+        place = which, first + torch.arange(WINDOW)
+        windows = self._songs[place].float().to(self.device)
+        scores = Score(*(part[place].to(self.device) for part in self._scores))
         quantized = soft_codes(self.modules["tokenizer"], windows[:, None])
-        return F.mse_loss(self.modules["detokenizer"](quantized), windows)
+        error = F.mse_loss(self.modules["detokenizer"](quantized), windows)
+        heads: Any = self.modules["heads"]
+        return error + self.config.score * lesson(heads, quantized[:, 0], scores)[0]
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Held-out songs: the share of variance that is lost, and how many codes occur."""
-        latents = self._held_out.float().to(self.device)
-        latents = latents[:, : latents.shape[1] // WINDOW * WINDOW]
-        tokenizer: Any = self.modules["tokenizer"]
+        """Held-out songs: share of variance lost, codes in use, how often the score is read."""
+        latents, scores = self._held_out
+        whole = latents.shape[1] // WINDOW * WINDOW
+        latents = latents[:, :whole].float().to(self.device)
+        modules: dict[str, Any] = self.modules
+        tokenizer, heads = modules["tokenizer"], modules["heads"]
         codes, indices = tokenizer.tokenize(latents)
         heard = self.modules["detokenizer"](codes)
         lost = (F.mse_loss(heard, latents) / latents.var()).item()
-        return {"lost": lost, "codes": float(indices.unique().numel())}
+        parted = Score(
+            *(part[:, :whole].unflatten(1, (-1, WINDOW)).flatten(0, 1) for part in scores)
+        )
+        parted = Score(*(part.to(self.device) for part in parted))
+        right = lesson(heads, codes.flatten(0, 1), parted)[1]
+        return {"lost": lost, "codes": float(indices.unique().numel()), **right}
 
     def export(self, root: Path) -> None:
         """Write both parts' weights."""
         stored = {
             f"{name}.{key}": value.detach().cpu().contiguous()
-            for name, module in self.modules.items()
-            for key, value in module.state_dict().items()
+            for name in ("tokenizer", "detokenizer")
+            for key, value in self.modules[name].state_dict().items()
         }
         with atomic(root / "codes" / FILE) as temporary:
             save_file(stored, temporary)
@@ -124,6 +143,10 @@ def soft_codes(tokenizer: Any, windows: Tensor) -> Tensor:
     return quantizer.project_out(inner + (rounded - inner).detach())
 
 
-def _stacked(folder: Path, names: list[str]) -> Tensor:
-    """Latents of shards, ``[songs, T, C]`` float16."""
-    return torch.stack([song.latents for name in names for song in load_shard(folder, name)])
+def _scored(folder: Path, names: list[str]) -> tuple[Tensor, Score]:
+    """Latents of shards, ``[songs, T, C]`` float16, and their scores."""
+    songs = [encoded for name in names for encoded in load_shard(folder, name)]
+    latents = torch.stack([encoded.latents for encoded in songs])
+    frames = latents.shape[1]
+    scores = [score_again(encoded.song, frames) for encoded in songs]
+    return latents, Score(*(torch.stack(parts) for parts in zip(*scores, strict=True)))

@@ -51,6 +51,7 @@ PROBES = (0.1, 0.3, 0.5, 0.7, 0.9)  # times of the held-out loss
 SHIFT = 3.0
 CAPTION_TOKENS = 80
 CLOCK = 0.1  # amplitude of the position code, if there is one
+NOISY = 0.3  # share of samples at the noisy end
 REFRESH = 100  # steps between looks for new songs
 
 
@@ -210,20 +211,34 @@ def _velocity(
 
 
 def draw_times(count: int, turbo: float, rng: torch.Generator) -> Tensor:
-    """Times ``[count]``: the turbo steps, the noisiest tenth, and a logit-normal, mostly noisy."""
+    """Times ``[count]``: the turbo steps, the noisy end, and a logit-normal that leans to it.
+
+    At time 1 there is nothing to go by but the prompt and the place: what is learnt there (when
+    beats come) is what the first steps of sampling build on.
+    """
     steps = torch.tensor(flow.schedule(flow.TURBO_STEPS, SHIFT))
     kind = torch.rand(count, generator=rng)
     table = steps[torch.randint(len(steps), (count,), generator=rng)]
-    noisiest = 0.9 + 0.1 * torch.rand(count, generator=rng)
+    noisy = (0.85 + 0.3 * torch.rand(count, generator=rng)).clamp(max=1)  # half of them are 1
     normal = torch.sigmoid(1.2 * torch.randn(count, generator=rng) + 0.8)
-    return torch.where(kind < turbo, table, torch.where(kind < turbo + 0.06, noisiest, normal))
+    return torch.where(kind < turbo, table, torch.where(kind < turbo + NOISY, noisy, normal))
 
 
 def clock(frames: int) -> Tensor:
-    """A position code ``[1, frames, C]``: cosines and sines of 32 periods, 4 to 1024 frames."""
-    periods = 4 * 256 ** (torch.arange(CHANNELS // 2, dtype=torch.float64) / (CHANNELS // 2 - 1))
-    angle = 2 * torch.pi * torch.arange(frames, dtype=torch.float64)[:, None] / periods
-    return torch.cat([angle.cos(), angle.sin()], dim=1).float()[None]
+    """A position code ``[1, frames, C]``: metronomes of 25 tempi, and seven slow hands.
+
+    For each round tempo from 60 to 180 bpm there is a pair of cosine and sine that turns once a
+    beat, with smaller ones on top that turn once in four and in three beats. The slow hands turn
+    once in 32 s down to 4 s.
+    """
+    seconds = torch.arange(frames, dtype=torch.float64)[:, None] / flow.FRAMES_PER_SECOND
+    beats = seconds * torch.arange(60, 181, 5) / 60
+    turns = seconds / (32 * 2 ** (-torch.arange(7) / 2))
+    parts = []
+    for wave in (torch.cos, torch.sin):
+        beat, four, three = (wave(2 * torch.pi * beats / count) for count in (1, 4, 3))
+        parts += [beat + 0.5 * four + 0.5 * three, wave(2 * torch.pi * turns)]
+    return torch.cat(parts, dim=1).float()[None]
 
 
 def _lyrics_tokens(frames: int) -> int:

@@ -2,7 +2,7 @@
 
 Context, instruction and labels of a crop come from the functions that generation calls
 (:mod:`acestep.model.tasks`, :mod:`acestep.model.prompt`). A crop that begins at frame ``o`` has the
-silence from frame ``o`` on; generation always begins at frame 0, and so does every other crop.
+silence from frame ``o`` on; generation always begins at frame 0, and so do most crops.
 
 ============  =====================================  =================
 task          context                                target
@@ -43,7 +43,7 @@ class Mix:
     cover: float = 0.12
     repaint: float = 0.12
     stems: float = 0.10
-    from_start: float = 0.5  # of the crops
+    from_start: float = 0.6  # of the crops, since generation begins at frame 0
     other_length: float = 0.15  # of the prompts say the length of a longer piece
 
 

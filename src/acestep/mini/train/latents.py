@@ -33,6 +33,7 @@ from acestep.model.device import choose_device
 from acestep.training.stopping import stop_signals
 
 SHARD = 60  # songs
+TEMPO_STEP = 5  # bpm: for each of these tempi the model learns when beats come
 HELD_OUT_SONGS = 24
 STEMS = 8  # one song in so many gives a stem
 SILENT_FRAMES, SILENCE_EDGE = 15_000, 32
@@ -78,8 +79,10 @@ def frozen_vae(root: Path) -> Any:
 
 
 def encode_song(vae: Any, seed: int, seconds: float, *, with_stem: bool = False) -> Encoded:
-    """Compose, render and encode one song; the style is its seed's turn."""
-    song = compose(seed, seconds, style=list(STYLES)[seed % len(STYLES)])
+    """Compose, render and encode one song; the style is its seed's turn, the tempo a round one."""
+    style = list(STYLES)[seed % len(STYLES)]
+    drawn = compose(seed, 1.0, style=style).bpm
+    song = compose(seed, seconds, style=style, bpm=TEMPO_STEP * round(drawn / TEMPO_STEP))
     if not with_stem:
         return Encoded(labels_only(song), _latents(vae, [render(song)])[0])
     parts = render_parts(song)

@@ -1,0 +1,76 @@
+"""What is played in each latent frame of a song, from its notes: lessons for the audio codes."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from acestep.mini.corpus import Song, compose
+from acestep.mini.styles import DRUMS
+from acestep.model.flow import FRAMES_PER_SECOND
+
+SILENT = 12  # the class of no pitch
+LOW_DRUMS = {"kick", "soft kick", "tom"}
+SIZES = {"melody": 13, "bass": 13, "chord": 12, "drums": 10}
+
+
+class Score(NamedTuple):
+    """By frame: pitch class on top and of the bass ``[T]`` (12 is none), all pitch classes
+    ``[T, 12]``, whether a low drum and another one is struck ``[T, 2]``.
+    """
+
+    melody: Tensor
+    bass: Tensor
+    chord: Tensor
+    drums: Tensor
+
+
+def score_of(song: Song, frames: int) -> Score:
+    """The score of a song that still has its notes."""
+    top, bottom = np.full(frames, -1), np.full(frames, -1)
+    chord, drums = np.zeros((frames, 12), np.float32), np.zeros((frames, 2), np.float32)
+    for note in song.notes:
+        first = int(note.start * FRAMES_PER_SECOND)
+        if first >= frames:
+            continue
+        if note.player in DRUMS:
+            drums[first, int(note.player not in LOW_DRUMS)] = 1
+            continue
+        part = slice(first, max(first + 1, round((note.start + note.length) * FRAMES_PER_SECOND)))
+        if note.part == "bass":
+            bottom[part] = note.pitch
+        else:
+            top[part] = np.maximum(top[part], note.pitch)
+            chord[part, note.pitch % 12] = 1
+    classes = [np.where(line < 0, SILENT, line % 12) for line in (top, bottom)]
+    return Score(*map(torch.from_numpy, (*classes, chord, drums)))
+
+
+def score_again(song: Song, frames: int) -> Score:
+    """The score of a song of a shard, which has kept no notes."""
+    again = compose(
+        song.seed, song.seconds, style=song.style, bpm=song.bpm, keyscale=song.keyscale
+    )
+    return score_of(again, frames)
+
+
+def lesson(heads: nn.ModuleDict, codes: Tensor, scores: Score) -> tuple[Tensor, dict[str, float]]:
+    """How badly heads read windows of five frames from their codes ``[B, D]``, and how often right.
+
+    ``scores`` are of those windows ``[B, 5, …]``; pitches are asked for at the middle frame.
+    """
+    said = {name: head(codes) for name, head in heads.items()}
+    middle = scores.melody.shape[1] // 2
+    losses, right = [], {}
+    for name, line, weight in (("melody", scores.melody, 2), ("bass", scores.bass, 1)):
+        losses.append(weight * F.cross_entropy(said[name], line[:, middle]))
+        right[name] = (said[name].argmax(1) == line[:, middle]).float().mean().item()
+    chord, drums = scores.chord[:, middle], scores.drums.flatten(1)
+    losses.append(2 * F.binary_cross_entropy_with_logits(said["chord"], chord))
+    rare = torch.tensor(4.0, device=drums.device)  # most frames have no stroke
+    losses.append(4 * F.binary_cross_entropy_with_logits(said["drums"], drums, pos_weight=rare))
+    hit = said["drums"] > 0
+    right["drums"] = (2 * (hit * drums).sum() / (hit.sum() + drums.sum() + 1e-9)).item()
+    return torch.stack(losses).sum(), right

@@ -41,6 +41,13 @@ def test_every_task_has_its_instruction_and_its_context(sampler):
         assert mask.min() == (mask.min() if task == "repaint" else 1)
 
 
+def test_rhythm_counts_where_the_prompt_tells_it(sampler):
+    for sample in draws(sampler, 100):
+        assert [len(part) for part in sample.rhythm] == [40, 40]
+        told = "bpm: N/A" not in sample.prompt.caption_text
+        assert sample.counts == (told and sample.task in ("text2music", "cover", "repaint"))
+
+
 def test_a_crop_has_the_silence_of_its_own_frames(sampler):
     starts = {int(s.context[0, 0]) for s in draws(sampler) if s.task == "text2music"}
     assert 0 in starts and len(starts) > 20

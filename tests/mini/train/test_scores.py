@@ -2,8 +2,8 @@ import torch
 from torch import nn
 
 from acestep.mini.corpus import Note, compose
-from acestep.mini.styles import STYLES
-from acestep.mini.train.scores import SIZES, Score, lesson, score_again, score_of
+from acestep.mini.styles import DRUMS, STYLES
+from acestep.mini.train.scores import SIZES, Score, lesson, rhythm_of, score_again, score_of
 from acestep.mini.train.shards import labels_only
 
 
@@ -26,6 +26,15 @@ def test_a_song_without_its_notes_is_composed_again():
     song = compose(14, 4.0, style=list(STYLES)[2], bpm=100)
     for one, other in zip(score_of(song, 100), score_again(labels_only(song), 100), strict=True):
         assert torch.equal(one, other)
+
+
+def test_rhythm_is_the_beat_and_its_drums():
+    song = compose(14, 4.0, style="house", bpm=125)  # a beat has twelve frames, a bar 48
+    beat, struck = rhythm_of(labels_only(song))
+    assert beat.shape == (100, 4) and struck.shape == (100, len(DRUMS))
+    torch.testing.assert_close(beat[12], torch.tensor([1.0, 0.0, 0.0, 1.0]), rtol=0, atol=1e-5)
+    kicks = struck[:, list(DRUMS).index("kick")].nonzero().flatten().tolist()
+    assert kicks and all(frame % 12 == 0 for frame in kicks)
 
 
 def test_heads_learn_what_codes_tell():

@@ -2,7 +2,9 @@
 
 The velocity, its target and the loss are those of :mod:`acestep.model.flow`; times lean to the
 noisy end, where rhythm and harmony are decided, and include the eight that a turbo model samples
-at. Every save writes the whole base model to ``pipeline/`` of the training folder.
+at. Heads, thrown away afterwards, have to read beat and bar from what the second block leaves, and
+drum strokes from the fourth. Every save writes the base model to ``pipeline/`` of the training
+folder.
 """
 
 from collections.abc import Iterator
@@ -11,11 +13,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from acestep.config import knob
 from acestep.errors import RunError
 from acestep.events import Event
+from acestep.mini.styles import DRUMS
 from acestep.mini.train.assemble import write_pipeline
 from acestep.mini.train.codes import FILE as CODES_FILE
 from acestep.mini.train.codes import load_codes
@@ -36,6 +40,7 @@ from acestep.mini.train.network import (
 )
 from acestep.mini.train.shapes import (
     CHANNELS,
+    TRANSFORMER,
     build_condition_encoder,
     build_transformer,
     split_parameters,
@@ -56,7 +61,9 @@ REFRESH = 100  # steps between looks for new songs
 
 
 class Batch(NamedTuple):
-    """Prompts, target and noise ``[B, T, C]``, times and null flags ``[B]``, context."""
+    """Prompts, target and noise ``[B, T, C]``, times and null flags ``[B]``, context; rhythm
+    ``[B, T, 4]`` and ``[B, T, D]``, and ``[B]`` whether it is to be foreseen.
+    """
 
     texts: Texts
     data: Tensor
@@ -64,6 +71,9 @@ class Batch(NamedTuple):
     time: Tensor
     null: Tensor
     context: Tensor
+    beat: Tensor
+    struck: Tensor
+    counts: Tensor
 
     def to(self, device: torch.device) -> "Batch":
         """The batch on a device."""
@@ -83,6 +93,7 @@ class DitConfig(StageConfig):
     rate: float = knob(1e-3, "Learning rate; matrices take three times as much.", gt=0)
     null: float = knob(0.07, "Share of samples without a condition.", ge=0, le=1)
     turbo: float = knob(0.25, "Share of samples at one of the turbo times.", ge=0, le=1)
+    lessons: float = knob(0.5, "Weight of foreseeing the rhythm inside the transformer.", ge=0)
     clock: bool = knob(False, "Add a position code to the silence latent.")
     fused: bool = knob(True, "Compile the step (a minute or two, then three times as fast).")
 
@@ -118,6 +129,9 @@ class DitStage:
                 transformer.proj_in_conv.weight[:, :CHANNELS] *= 0.7 / CLOCK
         parts = {"text": text, "condition": condition, "transformer": transformer}
         self.modules: dict[str, nn.Module] = {k: v.to(self.device) for k, v in parts.items()}
+        width = TRANSFORMER["hidden_size"]
+        heads = {"beat": nn.Linear(width, 2 * 4), "struck": nn.Linear(width, 2 * len(DRUMS))}
+        self.modules["heads"] = nn.ModuleDict(heads).to(self.device)
         self.optimizers = self._optimizers()
         codes = load_codes(root) if (root / "codes" / CODES_FILE).exists() else None
         tokens = Tokens(open_tokenizer(root / "text"))
@@ -150,8 +164,13 @@ class DitStage:
         noise = torch.randn(data.shape, generator=rng)
         time = draw_times(count, self.config.turbo, rng)
         null = torch.rand(count, generator=rng) < self.config.null
-        batch = Batch(texts, data, noise, time, null, context)
-        return self._losses(batch.to(self.device), self._blocks).mean()
+        beat, struck = (torch.stack([s.rhythm[part] for s in samples]) for part in (0, 1))
+        counts = torch.tensor([sample.counts for sample in samples]) & ~null
+        batch = Batch(texts, data, noise, time, null, context, beat, struck, counts)
+        batch = batch.to(self.device)
+        between: list[Tensor] = []
+        error = self._losses(batch, self._blocks, between).mean()
+        return error + self.config.lessons * self._lessons(batch, between)
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -167,7 +186,8 @@ class DitStage:
         for probe in PROBES:
             noise = torch.randn(data.shape, generator=generator)
             time = torch.full((len(data),), probe)
-            batch = Batch(texts, data, noise, time, null, context).to(self.device)
+            batch = Batch(texts, data, noise, time, null, context, null, null, null)
+            batch = batch.to(self.device)
             found[f"v{probe:g}"] = self._losses(batch, PLAIN).mean().item()
         songs = len(self.sampler.library.songs)
         return {**found, "mean": sum(found.values()) / len(found), "songs": float(songs)}
@@ -175,6 +195,19 @@ class DitStage:
     def export(self, root: Any) -> None:
         """Write the base model as it is."""
         write_pipeline(root, self.modules)
+
+    def _lessons(self, batch: Batch, between: list[Tensor]) -> Tensor:
+        """How badly beat, bar and strokes are read from the blocks."""
+        heads: Any = self.modules["heads"]
+        shape = (*batch.data.shape[:2], -1)
+        beat = heads["beat"](between[1].float()).view(shape)
+        struck = heads["struck"](between[3].float()).view(shape)
+        rare = torch.tensor(3.0, device=struck.device)
+        missed = F.binary_cross_entropy_with_logits(
+            struck, batch.struck, pos_weight=rare, reduction="none"
+        )
+        errors = (beat - batch.beat).square().mean((1, 2)) + 2 * missed.mean((1, 2))
+        return (errors * batch.counts).sum() / batch.counts.sum().clamp(min=1)
 
     def _size(self, draw: np.random.Generator) -> tuple[int, int]:
         """Frames of the step's crops, and how many there are."""
@@ -185,8 +218,10 @@ class DitStage:
             return 250, max(1, config.batch // 2)
         return 128, config.batch
 
-    def _losses(self, batch: Batch, blocks: Blocks) -> Tensor:
-        """Loss of each frame ``[B, T]``."""
+    def _losses(
+        self, batch: Batch, blocks: Blocks, between: list[Tensor] | None = None
+    ) -> Tensor:
+        """Loss of each frame ``[B, T]``; what the blocks leave is added to ``between``."""
         modules: dict[str, Any] = self.modules
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
             states, real = condition_states(
@@ -196,18 +231,18 @@ class DitStage:
             states = torch.where(batch.null[:, None, None], nothing, states)
             told = Told(states, real, batch.context)
 
-            model: Any = partial(_velocity, modules["transformer"], told, blocks)
+            model: Any = partial(_velocity, modules["transformer"], told, blocks, between)
             return flow.frame_losses(
                 model, batch.data, batch.noise, batch.time, states, batch.context
             )
 
 
 def _velocity(
-    transformer: Any, told: Told, blocks: Blocks, *,
+    transformer: Any, told: Told, blocks: Blocks, between: list[Tensor] | None, *,
     hidden_states: Tensor, timestep: Tensor, **_: Any,
 ) -> tuple[Tensor]:  # fmt: skip
     """What the transformer is to :func:`acestep.model.flow.frame_losses`."""
-    return (velocity(transformer, hidden_states, timestep, told, blocks),)
+    return (velocity(transformer, hidden_states, timestep, told, blocks, between),)
 
 
 def draw_times(count: int, turbo: float, rng: torch.Generator) -> Tensor:

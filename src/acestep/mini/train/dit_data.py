@@ -27,11 +27,12 @@ from torch import Tensor
 
 from acestep.data.labels import PromptLabels
 from acestep.mini.train.codes import WINDOW
+from acestep.mini.train.scores import rhythm_of
 from acestep.mini.train.shards import Encoded, Stem, load_shard, shard_names
 from acestep.mini.train.text_prompts import Tokens, song_labels, song_prompt
 from acestep.model.condition import silence_context
 from acestep.model.prompt import Prompt, instruction_for
-from acestep.model.tasks import code_hints, source_context
+from acestep.model.tasks import TRACK_TASKS, code_hints, source_context
 
 OTHER_LENGTHS = (10, 20, 30, 45, 60, 120, 180, 240)  # s
 
@@ -49,12 +50,18 @@ class Mix:
 
 @dataclass(frozen=True)
 class Sample:
-    """One crop: target ``[T, C]``, context ``[T, 2C]``, prompt."""
+    """One crop: target ``[T, C]``, context ``[T, 2C]``, prompt.
+
+    ``rhythm`` is its beat and who is struck (:func:`acestep.mini.train.scores.rhythm_of`), and
+    ``counts`` whether it can be known: the tempo is told, and the target is the song.
+    """
 
     task: str
     target: Tensor
     context: Tensor
     prompt: Prompt
+    rhythm: tuple[Tensor, Tensor]
+    counts: bool
 
 
 @dataclass
@@ -112,7 +119,11 @@ class Sampler:
         labels = song_labels(encoded.song, rng, start=first, frames=frames)
         if rng.random() < self.mix.other_length:
             labels = _as_long(labels, rng)
-        return Sample(task, target, context, song_prompt(labels, self.tokens, instruction))
+        beat, struck = rhythm_of(encoded.song)
+        return Sample(
+            task, target, context, song_prompt(labels, self.tokens, instruction),
+            (beat[part], struck[part]), labels.bpm is not None and task not in TRACK_TASKS,
+        )  # fmt: skip
 
     def _task(self, rng: np.random.Generator) -> str:
         chance, mix = rng.random(), self.mix

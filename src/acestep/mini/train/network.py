@@ -107,9 +107,17 @@ def _lyric_states(encoder: Any, embedded: Tensor, texts: Texts, blocks: "Blocks"
 
 
 def velocity(
-    model: Any, noisy: Tensor, time: Tensor, told: Told, blocks: "Blocks | None" = None
+    model: Any,
+    noisy: Tensor,
+    time: Tensor,
+    told: Told,
+    blocks: "Blocks | None" = None,
+    between: list[Tensor] | None = None,
 ) -> Tensor:
-    """The transformer's velocity ``[B, T, C]``; T is even, the two times are the same."""
+    """The transformer's velocity ``[B, T, C]``; T is even, the two times are the same.
+
+    What each block leaves, ``[B, T / 2, H]``, is added to ``between``.
+    """
     block = (blocks or PLAIN).transformer
     embedded, shifts = model.time_embed(time)
     batch, frames, channels = noisy.shape
@@ -125,6 +133,8 @@ def velocity(
     for layer, kind in zip(model.layers, model.layer_types, strict=True):
         mask = near if kind == "sliding_attention" else None
         hidden = block(layer, hidden, shifts, (states, heard), (rotation, mask))
+        if between is not None:
+            between.append(hidden)
     shift, scale = (model.scale_shift_table + embedded.unsqueeze(1)).chunk(2, dim=1)
     hidden = model.norm_out(hidden) * (1 + scale) + shift
     outlet = model.proj_out_conv

@@ -1,5 +1,9 @@
-"""What is played in each latent frame of a song, from its notes: lessons for the audio codes."""
+"""What is played in each latent frame of a song, from its notes.
 
+Lessons for the audio codes, which are to keep it, and for the transformer, which is to foresee it.
+"""
+
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +16,7 @@ from acestep.mini.styles import DRUMS
 from acestep.model.flow import FRAMES_PER_SECOND
 
 SILENT = 12  # the class of no pitch
+BEATS = {"4": 4, "3": 3, "6": 2}  # of a bar; in six eighths a beat has three of them
 LOW_DRUMS = {"kick", "soft kick", "tom"}
 SIZES = {"melody": 13, "bass": 13, "chord": 12, "drums": 10}
 
@@ -50,10 +55,31 @@ def score_of(song: Song, frames: int) -> Score:
 
 def score_again(song: Song, frames: int) -> Score:
     """The score of a song of a shard, which has kept no notes."""
-    again = compose(
+    return score_of(_composed_again(song), frames)
+
+
+@lru_cache(maxsize=100_000)
+def rhythm_of(song: Song) -> tuple[Tensor, Tensor]:
+    """Beat and bar as cosines and sines ``[T, 4]``, and who of DRUMS is struck ``[T, D]``.
+
+    ``song`` is one of a shard.
+    """
+    frames = round(song.seconds * FRAMES_PER_SECOND)
+    beat = torch.arange(frames) / FRAMES_PER_SECOND * song.bpm / 60
+    turns = torch.stack([beat, beat / BEATS[song.timesignature]], dim=1)
+    angles = 2 * torch.pi * turns
+    struck = torch.zeros(frames, len(DRUMS))
+    for note in _composed_again(song).notes:
+        frame = int(note.start * FRAMES_PER_SECOND + 1e-6)
+        if note.player in DRUMS and frame < frames:
+            struck[frame, list(DRUMS).index(note.player)] = 1
+    return torch.cat([angles.cos(), angles.sin()], dim=1), struck
+
+
+def _composed_again(song: Song) -> Song:
+    return compose(
         song.seed, song.seconds, style=song.style, bpm=song.bpm, keyscale=song.keyscale
     )
-    return score_of(again, frames)
 
 
 def lesson(heads: nn.ModuleDict, codes: Tensor, scores: Score) -> tuple[Tensor, dict[str, float]]:

@@ -14,17 +14,18 @@ from acestep.mini.corpus import RATE, TESTS, Song, compose, render
 
 FORMATS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 FIRST_SEED = TESTS + 40_000
+TEMPO_STEP = 5  # bpm; the base learned when beats come at round tempi
 
 
 def songs_of(folder: Path, style: str, count: int, seconds: float) -> list[tuple[Path, Song]]:
-    """The songs of a style's folder and where each lies; the same every time."""
-    return [
-        (
-            folder / f"{style}_{number + 1}{FORMATS[number % len(FORMATS)]}",
-            compose(FIRST_SEED + number, seconds, style=style),
-        )
-        for number in range(count)
-    ]
+    """The songs of a style's folder and where each lies; keys and (round) tempi are mixed."""
+    songs = []
+    for number in range(count):
+        seed = FIRST_SEED + number
+        bpm = TEMPO_STEP * round(compose(seed, 1.0, style=style).bpm / TEMPO_STEP)
+        file = folder / f"{style}_{number + 1}{FORMATS[number % len(FORMATS)]}"
+        songs.append((file, compose(seed, seconds, style=style, bpm=bpm)))
+    return songs
 
 
 def write_songs(folder: Path, style: str, count: int, seconds: float) -> Iterator[Path]:

@@ -63,7 +63,7 @@ class Size:
     lesson: Lesson = field(default_factory=Lesson)
     clips: int = 4
     clip_seconds: float = 10.24
-    left: float = 0.4
+    left: float = 0.6
 
 
 def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:

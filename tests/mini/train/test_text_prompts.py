@@ -30,3 +30,5 @@ def test_all_that_chance_says_is_true():
     assert {labels.timesignature for labels in drawn} == {song.timesignature, None}
     assert all(normalize_key(each.keyscale) == each.keyscale for each in drawn if each.keyscale)
     assert len({labels.caption for labels in drawn}) > 20
+    told = {song_labels(song, rng, slack=2).bpm for _ in range(200)}
+    assert told == {95, 96, 97, 98, 99, None}

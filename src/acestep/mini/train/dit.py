@@ -94,7 +94,7 @@ class DitConfig(StageConfig):
     null: float = knob(0.07, "Share of samples without a condition.", ge=0, le=1)
     turbo: float = knob(0.25, "Share of samples at one of the turbo times.", ge=0, le=1)
     lessons: float = knob(0.5, "Weight of foreseeing the rhythm inside the transformer.", ge=0)
-    clock: bool = knob(False, "Add a position code to the silence latent.")
+    clock: bool = knob(True, "Add a position code to the silence latent.")
     fused: bool = knob(True, "Compile the step (a minute or two, then three times as fast).")
 
 

@@ -46,6 +46,7 @@ class Mix:
     stems: float = 0.10
     from_start: float = 0.6  # of the crops, since generation begins at frame 0
     other_length: float = 0.15  # of the prompts say the length of a longer piece
+    slack: int = 2  # bpm by which half of the prompts may be beside the song's round tempo
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class Sampler:
         part = slice(first, first + frames)
         target, context = self._scene(task, encoded, part, rng)
         instruction = instruction_for(task, _tracks(task, encoded.stem))
-        labels = song_labels(encoded.song, rng, start=first, frames=frames)
+        slack = self.mix.slack if rng.random() < 0.5 else 0
+        labels = song_labels(encoded.song, rng, start=first, frames=frames, slack=slack)
         if rng.random() < self.mix.other_length:
             labels = _as_long(labels, rng)
         beat, struck = rhythm_of(encoded.song)

@@ -37,11 +37,13 @@ def song_labels(
     *,
     start: int = 0,
     frames: int | None = None,
+    slack: int = 0,
 ) -> PromptLabels:
     """The labels of ``frames`` of a song from frame ``start`` on (40 ms each).
 
     With ``rng`` the caption is worded anew, keys are spelt either way, and each meta is now and
-    then left out; without it they are the song's own.
+    then left out; without it they are the song's own. The tempo told is at most ``slack`` beside
+    the true one: so songs of round tempi teach what to play at any.
     """
     seconds = (frames or int(song.seconds * FRAMES_PER_SECOND)) / FRAMES_PER_SECOND
     lyrics = segment_lyrics(song.lyrics, start / FRAMES_PER_SECOND, seconds, song.seconds)
@@ -56,13 +58,14 @@ def song_labels(
     )
     if rng is None:
         return labels
+    bpm = song.bpm + int(rng.integers(-slack, slack + 1))
     note, mode = song.keyscale.split()
     if note in SPELLINGS and rng.random() < 0.5:
         note = SPELLINGS[note]
     return replace(
         labels,
         caption=describe(song, rng),
-        bpm=None if rng.random() < OMITTED else song.bpm,
+        bpm=None if rng.random() < OMITTED else bpm,
         keyscale=None if rng.random() < OMITTED else f"{note} {mode}",
         timesignature=None if rng.random() < OMITTED else song.timesignature,
         language="unknown" if rng.random() < OMITTED else song.language,

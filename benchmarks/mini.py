@@ -43,6 +43,7 @@ from acestep.mini.trial_lora import lora_marks
 from acestep.model.vae import decode_audio
 
 TASKS = ("vae", "soundfont", "generate", "repaint", "cover", "lora", "speed")
+SOURCES = 24  # songs that are repainted and covered, at most
 
 
 def measure(task: str, trial: Trial, folder: Path) -> list[Mark]:
@@ -55,9 +56,9 @@ def measure(task: str, trial: Trial, folder: Path) -> list[Mark]:
         case "generate":
             return generate_marks(trial)
         case "repaint":
-            return repaint_marks(trial)
+            return repaint_marks(trial, SOURCES)
         case "cover":
-            return cover_marks(trial)
+            return cover_marks(trial, SOURCES)
         case "lora":
             return lora_marks(trial, folder)
     return speed_marks(trial, folder)

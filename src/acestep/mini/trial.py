@@ -255,8 +255,8 @@ def cover_marks(trial: Trial, clips: int | None = None) -> list[Mark]:
         others.append(trial.make(told[-1].caption, number, song, **source))
     heard = trial.heard[: len(examples)]
     again, harmony = (
-        [_paired(chroma_cosine, group, audios) for group in (first, audios, heard)]
-        for first in (own, others)
+        [_kept_harmony(trial, group, audios) for group in (made, audios, heard)]
+        for made in (own, others)
     )
     bpms = [example.song.bpm for example in examples]
     tempi = [
@@ -295,6 +295,15 @@ def _paired(measure: Callable, ones: Sequence, others: Sequence) -> tuple[float,
     right = [measure(ones[n], others[n]) for n in range(count)]
     wrong = [measure(ones[n], others[(n + 1) % count]) for n in range(count)]
     return float(np.mean(right)), float(np.mean(wrong))
+
+
+def _kept_harmony(
+    trial: Trial, clips: Sequence[np.ndarray], sources: Sequence[np.ndarray]
+) -> tuple[float, float]:
+    """Chroma cosine over time; by chance, that of another clip or of white latents."""
+    value, other = _paired(chroma_cosine, clips, sources)
+    white = [chroma_cosine(trial.noise[0], source) for source in sources]
+    return value, max(other, float(np.mean(white)))
 
 
 def _off_diagonal(table: np.ndarray) -> float:

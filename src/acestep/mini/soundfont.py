@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
+from acestep.data.audio import read_audio
 from acestep.errors import AudioError
 from acestep.mini.corpus import PEAK, RATE, Note, Song
 from acestep.mini.styles import DRUMS, VOICES
@@ -52,7 +52,7 @@ def render_soundfont(song: Song, font: Path = FONT) -> np.ndarray:
         )
         if done.returncode or not sound.is_file():
             raise AudioError(f"fluidsynth could not play {song.style} {song.seed}: {done.stderr}")
-        audio = soundfile.read(sound, dtype="float32", always_2d=True)[0].T
+        audio = read_audio(sound)
     count = round(song.seconds * RATE)
     audio = np.pad(audio, ((0, 0), (0, max(0, count - audio.shape[1]))))[:, :count]
     return (PEAK / max(1e-9, float(np.abs(audio).max())) * audio).astype(np.float32)

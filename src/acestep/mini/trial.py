@@ -212,32 +212,40 @@ def asked_marks(trial: Trial, made: Sequence[np.ndarray]) -> list[Mark]:
 
 
 def repaint_marks(trial: Trial, clips: int | None = None) -> list[Mark]:
-    """The middle of songs made anew, told the style but neither tempo nor key."""
+    """The middle of songs made anew: told the song's labels, and told its style alone."""
     examples = trial.examples[:clips]
     first, last = (round(second * RATE) for second in WINDOW)
-    edges: dict[str, Any] = {"repainting_start": WINDOW[0], "repainting_end": WINDOW[1]}
-    made, outside = [], 0.0
-    for number, example in enumerate(examples):
-        source = (example.audio, RATE)
-        clip = trial.make(
-            example.caption, number, task_type="repaint", src_audio=source, **edges
-        )
+    told, untold = (_repainted(trial, examples, labels) for labels in (True, False))
+    outside = 0.0
+    for clip, example in zip([*told, *untold], [*examples, *examples], strict=True):
         change = np.abs(clip - example.audio)
         change[:, first:last] = 0
         outside = max(outside, float(change.max()))
-        made.append(clip)
-    groups = [made, [example.audio for example in examples], trial.heard[: len(examples)]]
-    inside = [[clip[:, first:last] for clip in group] for group in groups]
+    marks = [Mark("repaint", "change outside", outside, high=0.0)]
     keys, bpms = [e.song.keyscale for e in examples], [e.song.bpm for e in examples]
-    kept = [_agreeing([key(clip) for clip in group], keys, key_matches) for group in inside]
-    tempi = [_agreeing([tempo(clip) for clip in group], bpms, tempo_matches) for group in inside]
-    harmony = [_paired(_chroma_likeness, group, inside[1]) for group in inside]
-    return [
-        Mark("repaint", "change outside", outside, high=0.0),
-        _mark("repaint", "key kept inside", kept, low=0.7),
-        _mark("repaint", "BPM kept inside", tempi),
-        _mark("repaint", "chroma cosine inside", harmony),
-    ]
+    rest = [[example.audio for example in examples], trial.heard[: len(examples)]]
+    for name, made in (("", told), (", untold", untold)):
+        inside = [[clip[:, first:last] for clip in group] for group in (made, *rest)]
+        kept = [_agreeing([key(clip) for clip in group], keys, key_matches) for group in inside]
+        tempi = [_agreeing([tempo(clip) for clip in part], bpms, tempo_matches) for part in inside]
+        harmony = [_paired(_chroma_likeness, group, inside[1]) for group in inside]
+        marks += [
+            _mark("repaint", f"key kept{name}", kept, low=0.7),
+            _mark("repaint", f"BPM kept{name}", tempi),
+            _mark("repaint", f"chroma cosine{name}", harmony),
+        ]
+    return marks
+
+
+def _repainted(trial: Trial, examples: Sequence[Example], labels: bool) -> list[np.ndarray]:
+    """Each example with its window made anew, told its labels or only its caption."""
+    made = []
+    for number, example in enumerate(examples):
+        knobs: dict[str, Any] = {"repainting_start": WINDOW[0], "repainting_end": WINDOW[1]}
+        knobs |= {"task_type": "repaint", "src_audio": (example.audio, RATE)}
+        song = example.song if labels else None
+        made.append(trial.make(example.caption, number, song, **knobs))
+    return made
 
 
 def cover_marks(trial: Trial, clips: int | None = None) -> list[Mark]:

@@ -74,4 +74,4 @@ def test_a_song_that_came_with_labels_is_told_from_one_that_did_not(findings):
     first.with_suffix(".json").touch()
     labelled, plain, _ = make_page(findings).shelves[3].rows[0]
     assert "with all labels" in labelled.text and "WAV" in labelled.text
-    assert "with its caption only" in plain.text and "FLAC" in plain.text
+    assert "without labels" in plain.text and "FLAC" in plain.text

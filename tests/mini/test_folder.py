@@ -45,7 +45,7 @@ def test_scan_finds_every_label_of_the_sidecars(folder, tmp_path):
     assert len(found) == 5
     for number, (file, song) in enumerate(songs):
         read = found[file.name]
-        assert read.caption == song.caption
+        assert read.caption == (song.caption if number % 2 == 0 else "")
         assert read.instrumental and read.lyrics == "[Instrumental]"
         labels = (song.bpm, song.keyscale, "4") if number % 2 == 0 else (None, None, None)
         assert (read.bpm, read.keyscale, read.timesignature) == labels

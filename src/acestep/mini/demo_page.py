@@ -132,13 +132,13 @@ def _heard(found: Findings) -> Shelf:
 def _songs(found: Findings) -> Shelf:
     clips = []
     for file, song in found.songs:
-        known = "with all labels" if file.with_suffix(".json").exists() else "with its caption only"
+        known = "with all labels" if file.with_suffix(".json").exists() else "without labels"
         text = f"{_labels(song)}. {file.suffix[1:].upper()}, {known}."
         clips.append(Clip(file.name, text, file))
     return Shelf(
         "The songs that were learned from",
-        "Composed and rendered for this demo, the same each time. Half of them came with tempo, "
-        "key and time signature, half with their caption alone.",
+        "Composed and rendered for this demo, the same each time. Half of them came with caption, "
+        "tempo, key and time signature, half with nothing: of those, the tag is the whole prompt.",
         [clips],
     )
 

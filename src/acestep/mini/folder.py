@@ -1,8 +1,8 @@
 """A folder of songs as a user would have it: mixed audio formats, labels beside the files.
 
-Half of the songs have a ``.json`` with caption, tempo, key and time signature; the other half only
-a ``.caption.txt`` and a ``.lyrics.txt``. So an adapter learns the style for prompts that name
-tempo and key and for prompts that are the bare tag.
+Half of the songs have a ``.json`` with caption, tempo, key and time signature; the other half come
+with nothing said about their sound. So an adapter learns the style for prompts that name tempo and
+key, and for the bare tag, which is all that those songs have.
 """
 
 from collections.abc import Iterator
@@ -41,6 +41,5 @@ def write_songs(folder: Path, style: str, count: int, seconds: float) -> Iterato
             }
             write_json(file.with_suffix(".json"), labels)
         else:
-            write_text(file.with_suffix(".caption.txt"), song.caption + "\n")
             write_text(file.with_suffix(".lyrics.txt"), song.lyrics + "\n")
         yield file

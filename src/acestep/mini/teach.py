@@ -6,7 +6,7 @@ through the verbs as the command line would, with the settings that suit the sma
 
 import itertools
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,6 @@ def perform(arguments: list[str]) -> Iterator[Event]:
     return VERBS[command.name](command.config)
 
 
-def typed(arguments: list[str]) -> str:
+def typed(arguments: Sequence[str]) -> str:
     """A command line as it would be typed."""
     return f"acestep {shlex.join(arguments)}"

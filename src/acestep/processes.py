@@ -4,6 +4,7 @@
 asks here for its place. Started alone, everything below is a no-op.
 """
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -56,4 +57,6 @@ def join(device: torch.device) -> Processes:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes(0, 1, device)
     state = PartialState(cpu=device.type == "cpu")
+    # Left to the interpreter's end, a thread of the group may still run, which aborts the process.
+    atexit.register(state.destroy_process_group)
     return Processes(state.process_index, state.num_processes, state.device)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from acestep.data.audio import RATE
+from acestep.mini.corpus import TONICS
 from acestep.mini.measures import (
-    NOTES,
     StyleClassifier,
     chroma_cosine,
     chroma_frames,
@@ -74,8 +74,8 @@ def test_half_and_double_tempo_count_a_third_of_it_and_others_do_not():
 
 @pytest.mark.parametrize("tonic", [0, 3, 6, 10])
 def test_the_key_of_a_cadence_is_found(tonic):
-    assert key(triads(tonic, MAJOR)) == f"{NOTES[tonic]} major"
-    assert key(triads(tonic, MINOR)) == f"{NOTES[tonic]} minor"
+    assert key(triads(tonic, MAJOR)) == f"{TONICS[tonic]} major"
+    assert key(triads(tonic, MINOR)) == f"{TONICS[tonic]} minor"
 
 
 def test_drums_and_noise_do_not_hide_the_key():
@@ -88,7 +88,7 @@ def test_a_key_matches_its_relative_under_any_of_its_names():
     assert key_matches("C major", "A minor") and key_matches("Bb minor", "C# major")
     assert key_matches("Eb major", "D# major") and key_matches("Cm", "E flat major")
     assert not key_matches("C major", "C minor") and not key_matches("C major", "G major")
-    assert sorted({scale_of(f"{note} minor") for note in NOTES}) == list(range(12))
+    assert sorted({scale_of(f"{note} minor") for note in TONICS}) == list(range(12))
     with pytest.raises(ValueError, match="'loud' is no key"):
         scale_of("loud")
 

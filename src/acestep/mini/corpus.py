@@ -18,11 +18,13 @@ from acestep.mini.styles import DRUMS, HELD_OUT, STYLES, VOICES, Groove, Style
 from acestep.mini.voices import RATE, TICK, Room, Sound, reverberate, strike, tone
 
 __all__ = [
-    "HELD_OUT", "RATE", "STYLES", "Note", "Song", "compose", "describe", "render", "render_parts",
+    "HELD_OUT", "RATE", "STYLES", "Note", "Song", "compose", "compose_round", "describe", "render",
+    "render_parts",
 ]  # fmt: skip
 
 VALIDATION, TESTS = 900_000, 950_000
 PEAK = 0.89
+TEMPO_STEP = 5  # bpm
 TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 PROGRESSIONS = {  # the chord of each of four bars, as a degree of the scale
@@ -148,6 +150,15 @@ def compose(
         "en" if sings else "unknown", "\n".join(words).strip() if sings else INSTRUMENTAL,
         seconds, tuple(notes), plan.style.room, tuple(starts),
     )  # fmt: skip
+
+
+def compose_round(seed: int, seconds: float, style: str) -> Song:
+    """Write a song at the round tempo nearest to the one its seed decides.
+
+    Round tempi are those of which the small base model learns when beats come.
+    """
+    drawn = compose(seed, 1.0, style=style).bpm
+    return compose(seed, seconds, style=style, bpm=TEMPO_STEP * round(drawn / TEMPO_STEP))
 
 
 def render(song: Song) -> Sound:

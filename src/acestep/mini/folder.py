@@ -10,11 +10,10 @@ from pathlib import Path
 
 from acestep.data.audio import write_audio
 from acestep.data.files import write_json, write_text
-from acestep.mini.corpus import RATE, TESTS, Song, compose, render
+from acestep.mini.corpus import RATE, TESTS, Song, compose_round, render
 
 FORMATS = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 FIRST_SEED = TESTS + 40_000
-TEMPO_STEP = 5  # bpm; the base learned when beats come at round tempi
 
 
 def songs_of(folder: Path, style: str, count: int, seconds: float) -> list[tuple[Path, Song]]:
@@ -22,9 +21,8 @@ def songs_of(folder: Path, style: str, count: int, seconds: float) -> list[tuple
     songs = []
     for number in range(count):
         seed = FIRST_SEED + number
-        bpm = TEMPO_STEP * round(compose(seed, 1.0, style=style).bpm / TEMPO_STEP)
         file = folder / f"{style}_{number + 1}{FORMATS[number % len(FORMATS)]}"
-        songs.append((file, compose(seed, seconds, style=style, bpm=bpm)))
+        songs.append((file, compose_round(seed, seconds, style)))
     return songs
 
 

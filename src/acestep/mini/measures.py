@@ -12,9 +12,9 @@ import numpy as np
 
 from acestep.data.audio import RATE
 from acestep.data.labels import normalize_key
+from acestep.mini.corpus import TONICS
 from acestep.mini.statistics import pulse, statistics
 
-NOTES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 TINY = 1e-9
 
@@ -81,7 +81,7 @@ def key(audio: np.ndarray) -> str:
     keys = [(tonic, mode) for mode in PROFILES for tonic in range(12)]
     fits = [np.corrcoef(classes, np.roll(PROFILES[mode], tonic))[0, 1] for tonic, mode in keys]
     tonic, mode = keys[int(np.nanargmax(fits))]
-    return f"{NOTES[tonic]} {mode}"
+    return f"{TONICS[tonic]} {mode}"
 
 
 def key_matches(found: str, asked: str) -> bool:

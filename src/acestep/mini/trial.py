@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from acestep.data.audio import RATE
-from acestep.mini.corpus import STYLES, Song, compose, describe, render
+from acestep.mini.corpus import STYLES, TESTS, Song, compose, describe, render
 from acestep.mini.measures import (
     StyleClassifier,
     chroma_cosine,
@@ -35,8 +35,8 @@ from acestep.model.base import find_model, load_vae
 from acestep.model.vae import decode_audio, encode_audio
 from acestep.pipeline import AceStepPipeline
 
-FIRST_SEED = 950_000  # of the songs that marks are given for
-LESSON_SEED = 970_000  # of those that the style classifier learns from
+FIRST_SEED = TESTS  # of the songs that marks are given for
+LESSON_SEED = TESTS + 20_000  # of those that the style classifier learns from
 SECONDS, LESSON_SECONDS = 10.24, 5.12
 NOISES = 4
 WINDOW = (2.56, 7.68)  # what is repainted, seconds

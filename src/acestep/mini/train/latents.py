@@ -16,7 +16,7 @@ from torch import Tensor
 from acestep.config import knob
 from acestep.errors import RunError
 from acestep.events import Event, Finished, Progress, Saved, Started, Stopped
-from acestep.mini.corpus import STYLES, VALIDATION, compose, render, render_parts
+from acestep.mini.corpus import STYLES, VALIDATION, compose_round, render, render_parts
 from acestep.mini.train.config import StageConfig
 from acestep.mini.train.shards import (
     HELD_OUT,
@@ -33,7 +33,6 @@ from acestep.model.device import choose_device
 from acestep.training.stopping import stop_signals
 
 SHARD = 60  # songs
-TEMPO_STEP = 5  # bpm: for each of these tempi the model learns when beats come
 HELD_OUT_SONGS = 24
 STEMS = 8  # one song in so many gives a stem
 SILENT_FRAMES, SILENCE_EDGE = 15_000, 32
@@ -81,8 +80,7 @@ def frozen_vae(root: Path) -> Any:
 def encode_song(vae: Any, seed: int, seconds: float, *, with_stem: bool = False) -> Encoded:
     """Compose, render and encode one song; the style is its seed's turn, the tempo a round one."""
     style = list(STYLES)[seed % len(STYLES)]
-    drawn = compose(seed, 1.0, style=style).bpm
-    song = compose(seed, seconds, style=style, bpm=TEMPO_STEP * round(drawn / TEMPO_STEP))
+    song = compose_round(seed, seconds, style)
     if not with_stem:
         return Encoded(labels_only(song), _latents(vae, [render(song)])[0])
     parts = render_parts(song)

@@ -107,7 +107,8 @@ class TextStage:
     def export(self, root: Path) -> None:
         """Write the encoder's weights beside the tokenizer."""
         encoder = self.modules["encoder"]
-        stored = {key: value.detach().cpu().contiguous() for key, value in named(encoder).items()}
+        state = encoder.state_dict()
+        stored = {key: value.detach().cpu().contiguous() for key, value in state.items()}
         with atomic(root / "text" / "encoder.safetensors") as temporary:
             save_file(stored, temporary)
 
@@ -149,11 +150,6 @@ def load_text_encoder(root: Path) -> Any:
     encoder = build_text_encoder()
     encoder.load_state_dict(load_file(file))
     return encoder
-
-
-def named(module: nn.Module) -> dict[str, Tensor]:
-    """A module's tensors by name."""
-    return dict(module.state_dict())
 
 
 def some_song(seed: int) -> Song:

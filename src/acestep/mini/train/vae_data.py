@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from acestep.mini.corpus import compose, render, render_parts
+from acestep.mini.corpus import VALIDATION, compose, render, render_parts
 from acestep.mini.soundfont import has_fluidsynth, render_soundfont
 from acestep.mini.styles import STYLES
 
@@ -19,7 +19,6 @@ SAMPLED = 0.4  # share of songs with sampled instruments, where FluidSynth is in
 STEMS = 0.15  # of the others, the share of which only some parts are heard
 GATED = 0.1  # share of songs with a stretch of silence
 QUIETEST = 15.0  # dB that a song may be quieter than it was rendered
-HELD_OUT_SEEDS = 900_000
 
 Held = TypeVar("Held")
 
@@ -62,7 +61,7 @@ def training_song(number: int, seconds: float) -> Tensor:
 def held_out_songs(seconds: float, *, sampled: bool = False) -> tuple[Tensor, list[float]]:
     """A song of each style, ``[B, 2, n]``, and their tempi; never trained on."""
     songs = [
-        compose(HELD_OUT_SEEDS + number, seconds, style=style)
+        compose(VALIDATION + number, seconds, style=style)
         for number, style in enumerate(STYLES)
     ]
     play = render_soundfont if sampled else render

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from acestep.data.labels import normalize_key
-from acestep.mini.corpus import compose
+from acestep.mini.corpus import compose, describe
 from acestep.mini.train.text_prompts import Tokens, song_labels, song_prompt
 from acestep.mini.train.text_tokens import open_tokenizer
 from acestep.model.prompt import build_prompt
@@ -32,3 +32,17 @@ def test_all_that_chance_says_is_true():
     assert len({labels.caption for labels in drawn}) > 20
     told = {song_labels(song, rng, slack=2).bpm for _ in range(200)}
     assert told == {95, 96, 97, 98, 99, None}
+
+
+def test_a_base_meets_prompts_of_nothing_but_a_word_it_does_not_know():
+    song = compose(4, 16.0, style="folk", keyscale="C# minor", bpm=97)
+    rng = np.random.default_rng(0)
+    drawn = [song_labels(song, rng) for _ in range(1000)]
+    metas = [(each.bpm, each.keyscale, each.timesignature) for each in drawn]
+    assert 100 < metas.count((None, None, None)) < 220
+    known = {word.strip(",.") for _ in range(300) for word in describe(song, rng).split()}
+    strange = [each for each in drawn if each.caption.split()[0].strip(",.") not in known]
+    alone = [each for each in strange if len(each.caption.split()) == 1]
+    assert 90 < len(strange) < 210
+    assert 40 < len(alone) < 120
+    assert any((each.bpm, each.keyscale) == (None, None) for each in alone)

@@ -41,8 +41,8 @@ OTHER_LENGTHS = (10, 20, 30, 45, 60, 120, 180, 240)  # s
 class Mix:
     """How often each task is drawn, and some of what else chance decides."""
 
-    cover: float = 0.12
-    repaint: float = 0.12
+    cover: float = 0.18
+    repaint: float = 0.15
     stems: float = 0.10
     from_start: float = 0.6  # of the crops, since generation begins at frame 0
     other_length: float = 0.15  # of the prompts say the length of a longer piece

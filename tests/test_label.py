@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -8,8 +7,9 @@ from sound_files import make_song
 from acestep import events
 from acestep.config import EditConfig, LabelConfig, ScanConfig
 from acestep.data.song import load_dataset
-from acestep.errors import ConfigError, DatasetError
-from acestep.label import edit, label
+from acestep.edit import edit
+from acestep.errors import DatasetError
+from acestep.label import label
 from acestep.model.base import find_model, load_tokenizer
 from acestep.model.prompt import build_prompt
 from acestep.scan import scan
@@ -38,9 +38,6 @@ def edited(path: Path, song: str = "", **knobs) -> list[events.Event]:
 
 def notices(said: list[events.Event]) -> str:
     return "\n".join(f"{n.about}: {n.message}" for n in said if isinstance(n, events.Notice))
-
-
-# --- label ----------------------------------------------------------------------------------------
 
 
 def test_labels_that_appeared_since_the_scan_are_filled_in(dataset, tmp_path):
@@ -185,115 +182,3 @@ def test_show_of_a_song_whose_audio_is_missing(tmp_path):
     assert "gone.wav is missing" in notices(said) and "words" in said[-1].text
     with pytest.raises(DatasetError, match="no song 'other'"):
         labelled(path, show="other")
-
-
-# --- edit -----------------------------------------------------------------------------------------
-
-
-def test_only_what_is_given_changes(dataset):
-    before = samples(dataset)
-    edited(dataset, "b.flac", caption="warm jazz", bpm=85)
-    after = samples(dataset)
-    assert after[0] == before[0] and after[2] == before[2]
-    changed = {key for key in after[1] if after[1][key] != before[1].get(key)}
-    assert changed == {"caption", "bpm", "sources"}
-    assert after[1]["sources"] == {"caption": "person", "bpm": "person"}
-    assert dataset.with_name("d.json.bak").exists()
-
-
-def test_every_label_can_be_set(dataset, tmp_path):
-    (tmp_path / "words.txt").write_bytes("\ufeff[Verse 1]\r\nla la\r\n\r\n".encode())
-    given = {"caption": "c", "genre": "g", "bpm": 120, "keyscale": "A#maj", "timesignature": "6/8",
-             "language": "KO", "lyrics_file": tmp_path / "words.txt"}  # fmt: skip
-    edited(dataset, "3", **given)
-    sample = samples(dataset)[2]
-    wanted = {"caption": "myjazz, c", "genre": "g", "bpm": 120, "keyscale": "A# major",
-              "timesignature": 6, "language": "ko", "lyrics": "[Verse 1]\nla la",
-              "instrumental": False}  # fmt: skip
-    assert {key: sample[key] for key in wanted} == wanted
-
-
-def test_a_caption_given_with_its_tag_has_it_once(dataset):
-    edited(dataset, "1", caption="myjazz, warm jazz")
-    assert samples(dataset)[0]["caption"] == "myjazz, warm jazz"
-    dataset_ = load_dataset(dataset)
-    assert dataset_.prompt_labels(dataset_.songs[0]).caption == "myjazz, warm jazz"
-
-
-def test_lyrics_make_a_song_sung_and_their_absence_instrumental(dataset):
-    edited(dataset, "1", instrumental=True)
-    said = edited(dataset, "1", lyrics="la la")
-    assert samples(dataset)[0]["instrumental"] is False
-    assert "no longer counts as instrumental" in notices(said)
-    edited(dataset, "1", lyrics="[Instrumental]")
-    assert samples(dataset)[0]["instrumental"] is True
-    said = edited(dataset, "1", lyrics="la", instrumental=True)
-    assert samples(dataset)[0]["instrumental"] is True
-    assert "its lyrics are kept and not used" in notices(said)
-
-
-def test_what_is_not_understood_is_kept_and_said(dataset):
-    said = edited(dataset, "1", keyscale="D dorian", timesignature="5/4", language="Klingon")
-    sample = samples(dataset)[0]
-    assert (sample["keyscale"], sample["timesignature"]) == ("D dorian", "5/4")
-    for words in ("'D dorian' is not understood", "'5/4' is not understood", "'Klingon' is not"):
-        assert words in notices(said)
-
-
-def test_an_emptied_label_can_be_found_again(dataset, tmp_path):
-    edited(dataset, "1", caption="x", keyscale="Am")
-    edited(dataset, "1", caption="", keyscale="")
-    assert (samples(dataset)[0]["caption"], samples(dataset)[0]["keyscale"]) == ("", "")
-    (tmp_path / "songs/a.caption.txt").write_text("found")
-    labelled(dataset)
-    assert samples(dataset)[0]["caption"] == "myjazz, found"
-
-
-def test_settings_change_without_a_song_and_wipe_nothing(dataset):
-    edited(dataset, "1", caption="warm", lyrics="la la")
-    said = edited(dataset, name="new", tag=" My_Tag! ", tag_position="append")
-    value = json.loads(dataset.read_text())
-    assert (value["dataset_name"], value["activation_tag"]) == ("new", "My_Tag!")
-    assert value["samples"][0]["caption"] == "warm, My_Tag!"
-    assert value["samples"][0]["lyrics"] == "la la"
-    assert "letters and digits" in notices(said)
-    edited(dataset, tag="")
-    assert samples(dataset)[0]["caption"] == "warm"
-
-
-def test_saving_elsewhere_and_in_another_layout(dataset, tmp_path):
-    before = dataset.read_bytes()
-    edited(dataset, "1", caption="warm", save_as=tmp_path / "x/new.json", format="original")
-    assert dataset.read_bytes() == before
-    value = json.loads((tmp_path / "x/new.json").read_text())
-    assert value["metadata"]["custom_tag"] == "myjazz" and value["samples"][0]["caption"] == "warm"
-    loaded = load_dataset(tmp_path / "x/new.json")
-    assert all(loaded.resolve(song).exists() for song in loaded.songs)
-    said = edited(dataset, save_as=tmp_path / "l.json", format="list", tag_position="append")
-    assert isinstance(json.loads((tmp_path / "l.json").read_text()), list)
-    assert "keeps no tag position" in notices(said)
-
-
-def test_contradictions_and_mistakes_change_nothing(dataset, tmp_path):
-    before = dataset.read_bytes()
-    (tmp_path / "empty.txt").touch()
-    (tmp_path / "latin.txt").write_bytes(b"s\xfc\xdf")
-    cases = [
-        ({}, "nothing to change"),
-        ({"song": "1"}, "nothing to change"),
-        ({"caption": "x"}, "--caption: it is not said of which song"),
-        ({"song": "1", "lyrics": "a", "lyrics_file": tmp_path / "a.txt"}, "give one of the two"),
-        ({"song": "1", "lyrics_file": tmp_path / "none.txt"}, "--lyrics-file: .*cannot be read"),
-        ({"song": "1", "lyrics_file": tmp_path / "empty.txt"}, "--lyrics-file: .*is empty"),
-        ({"song": "1", "lyrics_file": tmp_path / "latin.txt"}, "--lyrics-file: .*not UTF-8"),
-    ]
-    for knobs, words in cases:
-        with pytest.raises(ConfigError, match=words):
-            edited(dataset, **knobs)
-    with pytest.raises(DatasetError, match="no song 'nine'"):
-        edited(dataset, "nine", bpm=90)
-    for bpm in (0, 1000, "fast"):
-        with pytest.raises(ConfigError, match="--bpm"):
-            EditConfig(dataset=dataset, song="1", bpm=bpm)
-    assert dataset.read_bytes() == before
-    assert not os.path.exists(f"{dataset}.bak")

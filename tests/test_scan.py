@@ -11,8 +11,8 @@ from sound_files import FORMATS, cut, make_song, ten_hour_wav, tone
 from acestep import events
 from acestep.config import EditConfig, ScanConfig
 from acestep.data.song import load_dataset, save_dataset
+from acestep.edit import edit
 from acestep.errors import DatasetError
-from acestep.label import edit
 from acestep.scan import scan
 
 

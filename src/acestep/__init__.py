@@ -22,7 +22,7 @@ _HOMES = (
     {
         "scan": "acestep.scan",
         "label": "acestep.label",
-        "edit": "acestep.label",
+        "edit": "acestep.edit",
         "preprocess": "acestep.preprocess",
         "train": "acestep.train",
         "export": "acestep.export",

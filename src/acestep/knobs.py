@@ -211,7 +211,7 @@ def knobs_page(commands: Mapping[str, type[BaseModel]]) -> str:
     parts = [
         "# Every knob",
         "",
-        "Written from `src/acestep/config.py` by `scripts/write_knobs.py`. A range that is called",
+        "Written from `src/acestep/configs/` by `scripts/write_knobs.py`. A range that is called",
         "recommended is the guide's: outside of it a command warns and goes on.",
     ]
     for name, config_class in commands.items():

@@ -37,17 +37,17 @@ def test_rhythm_is_the_beat_and_its_drums():
     assert kicks and all(frame % 12 == 0 for frame in kicks)
 
 
-def test_heads_learn_what_codes_tell():
+def test_heads_learn_what_hints_tell():
     torch.manual_seed(0)
-    heads = nn.ModuleDict({name: nn.Linear(64, size) for name, size in SIZES.items()})
-    codes, melody = torch.randn(32, 64), torch.randint(13, (32,))
+    heads = nn.ModuleDict({name: nn.Linear(5 * 64, size) for name, size in SIZES.items()})
+    hints, melody = torch.randn(32, 5, 64), torch.randint(13, (32,))
     score = Score(
         melody[:, None].expand(-1, 5), melody[:, None].expand(-1, 5),
         torch.zeros(32, 5, 12), torch.zeros(32, 5, 2),
     )  # fmt: skip
     optimizer = torch.optim.Adam(heads.parameters(), lr=0.05)
     for _ in range(60):
-        loss, right = lesson(heads, codes, score)
+        loss, right = lesson(heads, hints, score)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -2,8 +2,8 @@
 
 A code stands for five frames and has 16 bits. Left to the error of the latents alone it would say
 how loud it is and little else, since latents change with the phase of every tone; so heads, thrown
-away afterwards, have to read melody, bass, chord and drums from it. A cover hears its source
-through these codes.
+away afterwards, have to read melody, bass, chord and drums from what the detokenizer makes of it.
+That is all a cover hears of its source.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ from acestep.events import Event
 from acestep.mini.train.config import StageConfig
 from acestep.mini.train.loop import run
 from acestep.mini.train.scores import SIZES, Score, lesson, score_again
-from acestep.mini.train.shapes import CODES, build_codes
+from acestep.mini.train.shapes import CHANNELS, build_codes
 from acestep.mini.train.shards import HELD_OUT, load_shard, shard_names
 from acestep.model.device import choose_device
 
@@ -33,9 +33,9 @@ FILE = "codes.safetensors"
 class CodesConfig(StageConfig):
     """Train the codes that covers hear their source by."""
 
-    batch: int = knob(512, "Codes in a step.", ge=1)
+    batch: int = knob(256, "Codes in a step.", ge=1)
     rate: float = knob(2e-3, "Learning rate.", gt=0)
-    score: float = knob(0.15, "Weight of reading the score from a code.", ge=0)
+    score: float = knob(0.6, "Weight of reading the score from the hints.", ge=0)
 
 
 def train(config: CodesConfig, begun: float) -> Iterator[Event]:
@@ -59,7 +59,7 @@ class CodesStage:
         self._songs, self._scores = _scored(folder, names)
         self._held_out = _scored(folder, [HELD_OUT])
         tokenizer, detokenizer = build_codes(config.seed)
-        heads = {name: nn.Linear(CODES["hidden_size"], size) for name, size in SIZES.items()}
+        heads = {name: nn.Linear(WINDOW * CHANNELS, size) for name, size in SIZES.items()}
         self.modules: dict[str, nn.Module] = {
             "tokenizer": tokenizer.to(self.device),
             "detokenizer": detokenizer.to(self.device),
@@ -71,7 +71,7 @@ class CodesStage:
         ]
 
     def loss(self, step: int, rng: torch.Generator) -> Tensor:
-        """The error of windows through the codes, and of what heads read from these."""
+        """The error of windows through the codes, and of what heads read from the result."""
         songs, frames, _ = self._songs.shape
         which = torch.randint(songs, (self.config.batch, 1), generator=rng)
         first = torch.randint(frames - WINDOW + 1, (self.config.batch, 1), generator=rng)
@@ -79,9 +79,9 @@ class CodesStage:
         windows = self._songs[place].float().to(self.device)
         scores = Score(*(part[place].to(self.device) for part in self._scores))
         quantized = soft_codes(self.modules["tokenizer"], windows[:, None])
-        error = F.mse_loss(self.modules["detokenizer"](quantized), windows)
+        hints = self.modules["detokenizer"](quantized)
         heads: Any = self.modules["heads"]
-        return error + self.config.score * lesson(heads, quantized[:, 0], scores)[0]
+        return F.mse_loss(hints, windows) + self.config.score * lesson(heads, hints, scores)[0]
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
@@ -98,7 +98,7 @@ class CodesStage:
             *(part[:, :whole].unflatten(1, (-1, WINDOW)).flatten(0, 1) for part in scores)
         )
         parted = Score(*(part.to(self.device) for part in parted))
-        right = lesson(heads, codes.flatten(0, 1), parted)[1]
+        right = lesson(heads, heard.unflatten(1, (-1, WINDOW)).flatten(0, 1), parted)[1]
         return {"lost": lost, "codes": float(indices.unique().numel()), **right}
 
     def export(self, root: Path) -> None:

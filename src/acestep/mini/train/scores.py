@@ -82,21 +82,22 @@ def _composed_again(song: Song) -> Song:
     )
 
 
-def lesson(heads: nn.ModuleDict, codes: Tensor, scores: Score) -> tuple[Tensor, dict[str, float]]:
-    """How badly heads read windows of five frames from their codes ``[B, D]``, and how often right.
+def lesson(heads: nn.ModuleDict, hints: Tensor, scores: Score) -> tuple[Tensor, dict[str, float]]:
+    """How badly heads read a window from its hints ``[B, 5, C]``, and how often they are right.
 
-    ``scores`` are of those windows ``[B, 5, …]``; pitches are asked for at the middle frame.
+    ``scores`` are of those windows ``[B, 5, …]``; pitches are asked for at the middle frame,
+    strokes at each. Shares of right melody and bass, F1 of chord and drums.
     """
-    said = {name: head(codes) for name, head in heads.items()}
+    said = {name: head(hints.flatten(1)) for name, head in heads.items()}
     middle = scores.melody.shape[1] // 2
     losses, right = [], {}
-    for name, line, weight in (("melody", scores.melody, 2), ("bass", scores.bass, 1)):
+    for name, line, weight in (("melody", scores.melody, 2), ("bass", scores.bass, 2)):
         losses.append(weight * F.cross_entropy(said[name], line[:, middle]))
         right[name] = (said[name].argmax(1) == line[:, middle]).float().mean().item()
     chord, drums = scores.chord[:, middle], scores.drums.flatten(1)
-    losses.append(2 * F.binary_cross_entropy_with_logits(said["chord"], chord))
-    rare = torch.tensor(4.0, device=drums.device)  # most frames have no stroke
-    losses.append(4 * F.binary_cross_entropy_with_logits(said["drums"], drums, pos_weight=rare))
-    hit = said["drums"] > 0
-    right["drums"] = (2 * (hit * drums).sum() / (hit.sum() + drums.sum() + 1e-9)).item()
+    for name, played, weight, sure in (("chord", chord, 2, 0.0), ("drums", drums, 20, -0.7)):
+        losses.append(weight * F.binary_cross_entropy_with_logits(said[name], played))
+        hit = said[name] > sure
+        both = hit.sum() + played.sum()
+        right[name] = (2 * (hit * played).sum() / (both + 1e-9)).item()
     return torch.stack(losses).sum(), right

@@ -57,11 +57,12 @@ CODES: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
     "audio_acoustic_hidden_dim": CHANNELS,
-    "num_attention_pooler_hidden_layers": 1,
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
     "head_dim": 32,
 }
+TOKENIZER_LAYERS = 2  # the first to look at each frame, the second to gather them in one code
+DETOKENIZER_LAYERS = 1
 
 
 def build_text_encoder(seed: int = 0) -> Any:
@@ -106,8 +107,15 @@ def build_transformer(seed: int = 0) -> AceStepTransformer1DModel:
 def build_codes(seed: int = 0) -> tuple[Any, Any]:
     """Latents to codes at 5 Hz, and back, with random weights."""
     torch.manual_seed(seed + 3)
-    tokenizer = AceStepAudioTokenizer(fsq_dim=CODES["hidden_size"], **CODES)
-    return tokenizer, AceStepAudioTokenDetokenizer(**CODES)
+    tokenizer = AceStepAudioTokenizer(
+        fsq_dim=CODES["hidden_size"],
+        num_attention_pooler_hidden_layers=TOKENIZER_LAYERS,
+        **CODES,
+    )
+    detokenizer = AceStepAudioTokenDetokenizer(
+        num_attention_pooler_hidden_layers=DETOKENIZER_LAYERS, **CODES
+    )
+    return tokenizer, detokenizer
 
 
 def split_parameters(modules: dict[str, nn.Module]) -> tuple[list[nn.Parameter], ...]:

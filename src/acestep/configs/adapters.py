@@ -1,0 +1,167 @@
+"""What can be set of the way from a dataset to an adapter: preprocess, train, export."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from acestep.configs.base import AdapterFormat, Config, Device, Precision, knob, output
+from acestep.knobs import Positional
+
+
+class PreprocessConfig(Config):
+    """Encode labelled songs once: latents, text states and context, one tensor file a song."""
+
+    dataset: Positional[Path] = knob(..., "Dataset file.")
+    output: Path = output(Path("tensors"), "Folder for the tensor files and their manifest.")
+    model: str | None = knob(
+        None,
+        "Base model: name, folder or Hub id (default: the one the folder was made with, or mini).",
+    )
+    device: Device | None = knob(None, "Where to compute (default: the best there is).")
+    precision: Precision = knob("auto", "Precision of the text and condition encoders.")
+    max_seconds: float = knob(240.0, "Longest part of a song that is used, seconds.", gt=0)
+    segment_seconds: float | None = knob(
+        None, "Cut songs into segments of this length, each with its own duration.", gt=0
+    )
+    tile_seconds: float = knob(
+        30.0, "Audio encoded at a time, seconds; less takes less memory.", ge=5, le=600
+    )
+    chunk_mask: float = knob(1.0, "Value of the chunk mask in the context (newer originals: 2.0).")
+    seed: int = knob(42, "Seed of the sampled latents.", ge=0, lt=2**63)
+    offload: bool = knob(
+        False, "Text and condition encoder take turns on the device (the VAE is always alone)."
+    )
+
+
+class TrainConfig(Config):
+    """Train an adapter on preprocessed tensors."""
+
+    tensors: Positional[Path] = knob(..., "Folder that preprocess wrote.")
+    output: Path = output(Path("runs/adapter"), "Run folder: config, events, checkpoints.")
+    model: str | None = knob(None, "Base model (default: the one the tensors were made with).")
+    device: Device | None = knob(None, "Where to compute (default: the best there is).")
+    precision: Precision = knob(
+        "auto", "Precision of the frozen base; the adapter is always float32."
+    )
+
+    adapter: Literal["lora", "dora", "rslora"] = knob("lora", "Kind of adapter.")
+    rank: int = knob(
+        64, "Capacity: 32 subtle, 64 balanced, 128 complex.", ge=1, recommended=(8, 256)
+    )
+    alpha: float = knob(
+        128.0,
+        "Scaling is alpha / rank; not given, it is 2 × rank.",
+        gt=0,
+        recommended=(1, 4),
+        times="rank",
+    )
+    dropout: float = knob(0.1, "Against overfitting.", ge=0, lt=1, recommended=(0.0, 0.5))
+    targets: str = knob(
+        "attention",
+        "What is adapted: attention, attention+mlp, self, cross, or a pattern of module names.",
+    )
+
+    learning_rate: float = knob(
+        1e-4,
+        "Step size; too high is unstable.",
+        gt=0,
+        recommended=(1e-5, 1e-3),
+        unless=("optimizer", "prodigy"),
+    )
+    epochs: int = knob(
+        500, "Passes over the songs; 500 fits 8 songs.", ge=1, recommended=(100, 2000)
+    )
+    batch_size: int = knob(1, "Songs per micro-step.", ge=1, recommended=(1, 4))
+    gradient_accumulation: int = knob(
+        1,
+        "Micro-steps per optimizer step; effective batch = batch × accumulation × processes.",
+        ge=1,
+        recommended=(1, 8),
+    )
+    save_every: int = knob(200, "Epochs between checkpoints.", ge=1, recommended=(50, 500))
+    shift: float | None = knob(
+        None,
+        "Timestep shift (default: 3.0 for turbo, 1.0 for base and sft).",
+        gt=0,
+        recommended=(1.0, 5.0),
+    )
+    seed: int = knob(42, "Same seed, same adapter.", ge=0, lt=2**63)
+
+    timesteps: Literal["auto", "turbo", "continuous"] = knob(
+        "auto",
+        "turbo: eight discrete steps; continuous: larger of two logit-normals; auto: by model.",
+    )
+    condition_dropout: float | None = knob(
+        None,
+        "Share of samples that train without text (default: 0.15 for base and sft, 0 for turbo).",
+        ge=0,
+        le=1,
+    )
+    optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob(
+        "adamw", "Optimizer; with prodigy the learning rate is 1 unless given."
+    )
+    weight_decay: float = knob(0.01, "Pull of the adapter's weights toward zero.", ge=0)
+    schedule: Literal["constant", "cosine", "linear"] = knob(
+        "cosine", "Learning rate after the warm-up."
+    )
+    warmup_steps: int | None = knob(
+        None, "Steps of rising learning rate (default: a tenth, at most 100).", ge=0
+    )
+    max_grad_norm: float = knob(1.0, "Gradients are clipped to this norm.", gt=0)
+    gradient_checkpointing: Literal["auto", "on", "off"] = knob(
+        "auto", "Recompute activations to save memory; auto: only where memory needs it."
+    )
+
+    validation: float = knob(
+        0.1,
+        "Share of songs held out (with under ten songs: the last tenth of each); 0 for none.",
+        ge=0,
+        lt=1,
+    )
+    validate_every: int = knob(10, "Epochs between evaluations.", ge=1)
+    patience: int = knob(
+        0, "Stop after this many evaluations without a better held-out loss; 0: never.", ge=0
+    )
+
+    resume: bool = knob(False, "Go on from the newest complete checkpoint in the run folder.")
+    accept_foreign: bool = knob(
+        False, "Also train on tensors of the original program (padded, other text)."
+    )
+
+    @model_validator(mode="after")
+    def _follow(self) -> "TrainConfig":
+        """Two defaults follow another knob: alpha the rank, the learning rate prodigy.
+
+        They stay out of ``model_fields_set``, so that resuming knows them as not given.
+        """
+        if "alpha" not in self.model_fields_set:
+            self.__dict__["alpha"] = 2.0 * self.rank
+        if "learning_rate" not in self.model_fields_set and self.optimizer == "prodigy":
+            self.__dict__["learning_rate"] = 1.0
+        return self
+
+
+class ExportConfig(Config):
+    """Write a run's adapter in the form another program reads."""
+
+    run: Positional[Path] = knob(..., "Run folder, checkpoint, or any adapter folder or file.")
+    output: Path = output(Path("my_lora"), "Folder to write.")
+    checkpoint: str | None = knob(
+        None, "Checkpoint to export, for example epoch_400 (default: the newest)."
+    )
+    format: AdapterFormat = knob(
+        "peft",
+        "peft folder, diffusers or comfyui file, upstream names, or merged: a whole transformer.",
+    )
+    bin: bool = knob(False, "Write adapter_model.bin instead of safetensors (peft and upstream).")
+    model: str | None = knob(None, "Base model, where it is not known and is needed (merged).")
+
+    def disagreements(self) -> list[str]:
+        """Only the layouts that PEFT reads have a ``.bin`` form; only merging needs a base."""
+        problems = []
+        if self.bin and self.format not in ("peft", "upstream"):
+            problems.append(f"--bin --format {self.format}: only peft and upstream have a .bin")
+        if self.model is not None and self.format != "merged":
+            problems.append(f"--model {self.model} --format {self.format}: only merged needs one")
+        return problems

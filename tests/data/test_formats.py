@@ -125,3 +125,14 @@ def test_settings_of_both_layouts():
 
 def test_file_names_of_any_system():
     assert file_name("C:\\music\\a b.wav") == file_name("/x/a b.wav") == "a b.wav"
+
+
+@pytest.mark.parametrize("layout", ["guide", "original", "list"])
+def test_what_was_found_of_a_label_survives_every_layout(layout):
+    found = {"bpm": {"value": 97.2, "confidence": 0.8, "runner_up": 194, "source": "analysis"}}
+    song = Song("a.wav", "id1", "warm", bpm=97, evidence=found)
+    sample = write_sample(values_of(song), {}, layout, None, TAG)
+    assert read_sample(sample, layout)[0]["evidence"] == found
+    assert "evidence" not in write_sample(values_of(Song("a.wav", "id1")), {}, layout, None, TAG)
+    with pytest.raises(WrongValue, match="what was found"):
+        read_sample({"evidence": {"bpm": 97}}, layout)

@@ -119,6 +119,14 @@ def _sources(value: Any) -> dict[str, str]:
     return dict(value)
 
 
+def _evidence(value: Any) -> dict[str, dict[str, Any]]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(item, dict) for item in value.values()):
+        raise ValueError("is not an object of label: what was found of it")
+    return dict(value)
+
+
 FIELDS = (
     Field("audio_path", "audio_path", "audio_path", _path),
     Field("caption", "caption", "caption", _text),
@@ -135,6 +143,7 @@ FIELDS = (
     Field("prompt_override", "prompt_override", "prompt_override", _override, optional=True),
     Field("tag", "custom_tag", "custom_tag", _text, optional=True),
     Field("sources", "sources", "sources", _sources),
+    Field("evidence", "evidence", "evidence", _evidence, optional=True),
 )
 # key → (field of Dataset, how it is read)
 SETTINGS: dict[str, dict[str, tuple[str, Callable[[Any], Any]]]] = {

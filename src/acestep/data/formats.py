@@ -106,8 +106,8 @@ def write_sample(
         skipped = {field.guide for field in FIELDS if field.optional and not values[field.name]}
     else:
         fresh |= _original_keys(values, extra, origin)
-        fresh = {key: fresh[key] for key in [*_ORIGINAL_KEYS, "title", "sources"]}
-        skipped = set() if values["title"] else {"title"}
+        fresh = {key: fresh[key] for key in [*_ORIGINAL_KEYS, "title", "sources", "evidence"]}
+        skipped = {key for key in ("title", "evidence") if not values[key]}
     result: dict[str, Any] = {}
     if origin and origin.layout == layout:
         for key, found in origin.raw.items():

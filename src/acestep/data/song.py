@@ -48,8 +48,8 @@ __all__ = [
     "save_dataset",
 ]  # fmt: skip
 
-# Who gave a label. A tag is one embedded in the audio file.
-SOURCES = ("person", "sidecar", "lm", "analysis", "tag")
+# Who gave a label. A tag is one embedded in the audio file, a draft a caption from measurements.
+SOURCES = ("person", "sidecar", "tag", "lm", "analysis", "draft")
 LABELS = ("caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language", "title")
 _HINT = "fix it in a text editor, or restore the version before it, {}.bak, if there is one"
 
@@ -61,7 +61,8 @@ class Song:
     ``audio_path`` is as written in the file (see :meth:`Dataset.resolve`); ``duration`` is in
     seconds, 0 where it is not known; ``keyscale`` and ``timesignature`` are in the model's
     vocabulary where they were understood; ``tag`` is set for a song with an activation tag of its
-    own; ``sources`` says for each label who gave it.
+    own; ``sources`` says for each label who gave it, ``evidence`` what was found of it: value,
+    confidence, runner-up and source as :class:`acestep.labellers.estimate.Estimate` has them.
     """
 
     audio_path: str
@@ -79,6 +80,7 @@ class Song:
     tag: str | None = None
     prompt_override: str | None = None
     sources: dict[str, str] = field(default_factory=dict)
+    evidence: dict[str, dict[str, Any]] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     origin: Origin | None = field(default=None, repr=False, compare=False)
 

@@ -66,7 +66,7 @@ def test_a_persons_words_are_overwritten_only_when_told_to(dataset, tmp_path):
     labelled(dataset)
     a = samples(dataset)[0]
     assert (a["caption"], a["bpm"], a["genre"]) == ("myjazz, a person's", 99, "jazz")
-    labelled(dataset, overwrite=True)
+    labelled(dataset, overwrite=["all"])
     a = samples(dataset)[0]
     assert (a["caption"], a["bpm"]) == ("myjazz, sidecar", 60)
     assert a["sources"]["caption"] == "sidecar"

@@ -43,7 +43,7 @@ def label(config: LabelConfig) -> Iterator[Event]:
         yield from notices
         if config.skip_metas:
             found = {name: label for name, label in found.items() if name not in METAS}
-        filled = fill(song, found, overwrite=config.overwrite)
+        filled = fill(song, found, config.overwritten())
         yield from _measure(song, file)
         changed += bool(filled) or (song.duration, song.id) != before
     yield Progress("label", len(files), len(files))

@@ -198,8 +198,10 @@ def test_damaged_tags_are_a_notice(tmp_path):
 @pytest.mark.parametrize(
     ("before", "source", "after"),
     [
-        ("person", "sidecar", "old"), ("person", "tag", "old"), ("lm", "sidecar", "old"),
-        ("analysis", "sidecar", "old"), ("some later labeller", "sidecar", "old"),
+        ("person", "sidecar", "old"), ("person", "tag", "old"), ("lm", "sidecar", "new"),
+        ("analysis", "sidecar", "new"), ("some later labeller", "sidecar", "old"),
+        ("sidecar", "analysis", "old"), ("draft", "lm", "new"), ("lm", "draft", "old"),
+        ("analysis", "draft", "old"), ("draft", "draft", "new"), ("tag", "lm", "old"),
         ("sidecar", "sidecar", "new"), ("tag", "sidecar", "new"), ("tag", "tag", "new"),
         ("sidecar", "tag", "old"), ("", "tag", "new"), ("", "sidecar", "new"),
     ],
@@ -210,7 +212,7 @@ def test_who_may_overwrite_whom(before, source, after):
     assert song.caption == after and changed == (["caption"] if after == "new" else [])
     assert song.source("caption") == (source if after == "new" else before)
     assert fill(song, {"caption": ("new", source)}) == []
-    fill(song, {"caption": ("newest", source)}, overwrite=True)
+    fill(song, {"caption": ("newest", source)}, overwrite={"caption"})
     assert (song.caption, song.source("caption")) == ("newest", source)
 
 

@@ -1,10 +1,13 @@
 """What can be set of the verbs that make a dataset and look after it."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from acestep.configs.base import TWO_LYRICS, Config, TagPosition, knob, output
+from acestep.configs.base import TWO_LYRICS, Config, Device, TagPosition, knob, output
 from acestep.knobs import Positional
+
+LABELS = ("caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language")
 
 
 class ScanConfig(Config):
@@ -26,16 +29,69 @@ class ScanConfig(Config):
 
 
 class LabelConfig(Config):
-    """Fill in what is missing from sidecar files and embedded tags, or show a song's exact text."""
+    """Fill in what is missing: from sidecars and tags, from the sound, from models you name."""
 
     dataset: Positional[Path] = knob(..., "Dataset file.")
     show: str | None = knob(
         None, "Print exactly what the encoder sees for this song (number, id or file name)."
     )
-    model: str | None = knob(None, "Base model whose tokenizer --show uses (default: mini).")
+    model: str | None = knob(
+        None, "Base model: whose tokenizer --show uses, whose codes music-lm reads (default: mini)."
+    )
+    only_unlabelled: bool = knob(False, "Only songs that have no caption yet, or a draft.")
+    overwrite: list[str] = knob(
+        [], "Replace this label even where a person wrote it: caption, bpm, … or all."
+    )
+    analysis: bool = knob(True, "Tempo, key and time signature from the sound.")
     skip_metas: bool = knob(False, "Leave tempo, key and time signature alone (N/A).")
-    only_unlabelled: bool = knob(False, "Only songs that have no caption yet.")
-    overwrite: bool = knob(False, "Also replace labels that a person wrote.")
+    bpm_range: str | None = knob(
+        None, "Tempi to choose from, for example 60-120: settles octaves."
+    )
+    beats: Literal["signal", "beat-this"] = knob(
+        "signal", "Who finds the beats: our own analysis, or the network beat_this."
+    )
+    beats_checkpoint: Path | None = knob(None, "Checkpoint of beat_this.")
+    captioner: Literal["draft", "none", "music-lm", "omni"] = knob(
+        "draft",
+        "Who writes captions: a draft from measurements, nobody, or a model.",
+    )
+    captioner_model: Path | None = knob(None, "Folder of the captioner's model.")
+    lyrics: Literal["none", "music-lm", "transcriber", "whisper"] = knob(
+        "none", "Who writes lyrics down: nobody, or a model."
+    )
+    lyrics_model: Path | None = knob(None, "Folder of the model for lyrics.")
+    write_sidecars: bool = knob(
+        False, "Also write the labels beside the songs (.caption.txt, .lyrics.txt, .json)."
+    )
+    device: Device | None = knob(None, "Where models compute (default: the best there is).")
+    seed: int = knob(42, "Seed of what models say.", ge=0, lt=2**63)
+
+    def disagreements(self) -> list[str]:
+        """A range is two numbers, overwritten labels are labels, a network has its weights."""
+        wrong = []
+        if self.bpm_range is not None and self.tempi() is None:
+            wrong.append(f"--bpm-range {self.bpm_range}: two tempi from 20 to 400, such as 60-120")
+        unknown = sorted(self.overwritten() - set(LABELS))
+        if unknown:
+            wrong.append(f"--overwrite {', '.join(unknown)}: one of {', '.join(LABELS)}, all")
+        if (self.beats == "beat-this") != (self.beats_checkpoint is not None):
+            wrong.append("--beats beat-this and --beats-checkpoint FILE belong together")
+        if not self.analysis and (self.bpm_range or self.beats != "signal"):
+            wrong.append("--no-analysis: then --bpm-range and --beats have nothing to settle")
+        return wrong
+
+    def tempi(self) -> tuple[float, float] | None:
+        """The range of tempi; None for none."""
+        match = re.fullmatch(r"\s*(\d{2,3})\s*[-–:]\s*(\d{2,3})\s*", self.bpm_range or "")
+        if match is None:
+            return None
+        low, high = float(match[1]), float(match[2])
+        return (low, high) if 20 <= low < high <= 400 else None
+
+    def overwritten(self) -> frozenset[str]:
+        """The labels that are replaced whoever gave them."""
+        names = {name.strip() for given in self.overwrite for name in given.split(",")}
+        return frozenset(LABELS) if "all" in names else frozenset(names - {""})
 
 
 class EditConfig(Config):

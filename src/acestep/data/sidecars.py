@@ -15,7 +15,7 @@ A file that cannot be understood is reported and the rest is used.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,19 +169,17 @@ class Sidecars:
         return self._folders[folder]
 
 
-def fill(song: Song, found: Labels, *, overwrite: bool = False) -> list[str]:
+def fill(song: Song, found: Labels, overwrite: Collection[str] = ()) -> list[str]:
     """Give a song the labels that were found; the names of those that changed.
 
-    Missing labels are filled in, those from sidecars and tags follow their files, and what a
-    person, a language model or an analysis gave stays, unless ``overwrite``.
+    Missing labels are filled in, and others where the new source is trusted as much
+    (:meth:`Song.trusts`) or the label is one of ``overwrite``.
     """
     changed = []
     for name, (value, source) in found.items():
-        current = song.source(name)
-        lower = current == "sidecar" and source == "tag"
-        if (lower or current not in ("", "sidecar", "tag")) and not overwrite:
+        if name not in overwrite and not song.trusts(name, source):
             continue
-        if (vars(song)[name], current) != (value, source):
+        if (vars(song)[name], song.source(name)) != (value, source):
             song.give(name, value, source)
             changed.append(name)
     return changed

@@ -48,7 +48,8 @@ __all__ = [
     "save_dataset",
 ]  # fmt: skip
 
-# Who gave a label. A tag is one embedded in the audio file, a draft a caption from measurements.
+# Who gave a label, the most trusted first. A tag is one embedded in the audio file, a draft a
+# caption from measurements.
 SOURCES = ("person", "sidecar", "tag", "lm", "analysis", "draft")
 LABELS = ("caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language", "title")
 _HINT = "fix it in a text editor, or restore the version before it, {}.bak, if there is one"
@@ -97,6 +98,19 @@ class Song:
     def source(self, label: str) -> str:
         """Who gave a label; "" while it is missing."""
         return self.sources.get(label, "")
+
+    def trusts(self, label: str, source: str) -> bool:
+        """Whether what ``source`` says of a label may take the place of what is there.
+
+        A person's words stay; others give way to whom is trusted as much or more. A source that we
+        do not know counts as a person.
+        """
+        present = self.source(label)
+        if not present:
+            return True
+        if present == "person" or present not in SOURCES:
+            return False
+        return SOURCES.index(source) <= SOURCES.index(present)
 
     def give(self, label: str, value: Any, source: str) -> None:
         """Set a label together with its source."""

@@ -329,17 +329,21 @@ def test_what_was_changed_in_a_text_editor_stays_too(world):
     assert (sample["caption"], sample["mood"]) == ("myjazz, typed into the JSON", "blue")
 
 
-def test_labels_of_models_stay(world):
+def test_labels_of_models_stay_until_a_sidecar_says_otherwise(world):
     world.song("a.wav")
     world.scan()
     dataset = load_dataset(world.output)
     dataset.songs[0].give("caption", "by a model", "lm")
     dataset.songs[0].give("bpm", 77, "analysis")
     save_dataset(dataset, world.output)
-    world.write("a.json", '{"caption": "sidecar", "bpm": 60}')
+    world.write("a.json", '{"bpm": 77}')
     sample = world.scan()[0]
     assert (sample["caption"], sample["bpm"]) == ("by a model", 77)
     assert sample["sources"]["caption"] == "lm" and sample["sources"]["bpm"] == "analysis"
+    world.write("a.json", '{"caption": "sidecar", "bpm": 60}')
+    sample = world.scan()[0]
+    assert (sample["caption"], sample["bpm"]) == ("sidecar", 60)
+    assert set(sample["sources"].values()) == {"sidecar"}
 
 
 def test_moved_renamed_and_swapped_songs_keep_their_labels(world):

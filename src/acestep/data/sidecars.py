@@ -173,13 +173,14 @@ def fill(song: Song, found: Labels, overwrite: Collection[str] = ()) -> list[str
     """Give a song the labels that were found; the names of those that changed.
 
     Missing labels are filled in, and others where the new source is trusted as much
-    (:meth:`Song.trusts`) or the label is one of ``overwrite``.
+    (:meth:`Song.trusts`) or the label is one of ``overwrite``. Who said the same first remains the
+    source: a sidecar that was written from labels adds nothing to them.
     """
     changed = []
     for name, (value, source) in found.items():
         if name not in overwrite and not song.trusts(name, source):
             continue
-        if (vars(song)[name], song.source(name)) != (value, source):
+        if vars(song)[name] != value or not song.source(name):
             song.give(name, value, source)
             changed.append(name)
     return changed

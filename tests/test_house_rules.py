@@ -47,6 +47,7 @@ DOORS = {
     "soxr": {"data/audio.py"},
     "av": {"data/decode.py"},
     "mutagen": {"data/tags.py"},
+    "py3langid": {"labellers/language.py"},
     "huggingface_hub": {"model/find.py", "checks.py"},
     "bitsandbytes": {"training/optim.py"},
     "prodigyopt": {"training/optim.py"},

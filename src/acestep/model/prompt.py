@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from acestep.data.lyrics import MAX_LYRICS_TOKENS
 from acestep.errors import ConfigError, LabelError
 
 if TYPE_CHECKING:
     from acestep.data.song import PromptLabels
 
 MAX_CAPTION_TOKENS = 256
-MAX_LYRICS_TOKENS = 2048
 _QUOTED = 200  # characters of a removed passage that a message repeats
 
 _JOINER = "\u200d"  # zero-width joiner: holds the parts of one emoji together

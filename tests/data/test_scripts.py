@@ -10,7 +10,8 @@ def test_letters_have_the_script_that_unicode_gives_them():
     letters = {"a": "LATIN", "é": "LATIN", "Ａ": "LATIN", "я": "CYRILLIC", "ω": "GREEK",
                "한": "HANGUL", "ㄱ": "HANGUL", "か": "KANA", "カ": "KANA", "ｶ": "KANA",
                "ー": "KANA", "漢": "CJK", "ก": "THAI", "ש": "HEBREW", "ب": "ARABIC",
-               "अ": "DEVANAGARI", "ி": "TAMIL", "ఆ": "TELUGU", "ਅ": "GURMUKHI", "আ": "BENGALI"}  # fmt: skip
+               "अ": "DEVANAGARI", "ி": "TAMIL", "ఆ": "TELUGU", "ਅ": "GURMUKHI",
+               "আ": "BENGALI"}  # fmt: skip
     assert {letter: script_of(letter) for letter in letters} == letters
     for nothing in ("1", " ", "!", "♪", "\n", "\u0301", "\ud800", "😀"):
         assert script_of(nothing) == ""

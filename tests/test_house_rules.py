@@ -53,6 +53,8 @@ DOORS = {
     "prodigyopt": {"training/optim.py"},
     "rich": {"bars.py"},
     "pydantic_settings": {"flags.py"},
+    "beat_this": {"labellers/beat_this.py"},
+    "python_stretch": {"data/stretch.py"},
     "tensorboard": {"training/pictures.py"},
     "matplotlib": {"training/pictures.py", "mini/pictures.py"},
 }

@@ -15,6 +15,7 @@ from acestep.data.audio import (
     conform,
     inspect_audio,
     read_audio,
+    resampled,
     stream_audio,
     write_audio,
 )
@@ -231,6 +232,15 @@ def test_what_is_written_comes_back(tmp_path, suffix):
 def test_two_minutes_of_vorbis_do_not_crash(tmp_path):
     write_audio(tmp_path / "song.ogg", np.tile(tone(1.0), 120), RATE)
     assert inspect_audio(tmp_path / "song.ogg").seconds == pytest.approx(120.0)
+
+
+def test_other_rates_keep_pitch_and_length():
+    heard = resampled(tone(2.0, pitch=441.0), 48_000, 22_050)
+    assert heard.shape == (2, 44_100) and heard.dtype == np.float32
+    np.testing.assert_allclose(
+        heard[0, 1000:-1000], tone(2.0, 22_050, pitch=441.0)[0, 1000:-1000], atol=1e-4
+    )
+    assert resampled(tone(1.0), 48_000, 48_000).shape == (2, 48_000)
 
 
 def test_samples_beyond_full_scale_are_clipped_not_wrapped(tmp_path):

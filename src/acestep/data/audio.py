@@ -171,6 +171,12 @@ def conform(audio: Any, rate: int) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(resampled, (len(resampled), 2)).T)
 
 
+def resampled(audio: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """Float samples ``(channels, n)`` at another rate, through the filter that reading uses."""
+    frames = np.ascontiguousarray(np.asarray(audio, np.float32).T)
+    return np.concatenate(list(_resample(iter([frames]), rate, target))).T
+
+
 def write_audio(path: Path | str, audio: np.ndarray, rate: int) -> None:
     """Write ``(channels, n)`` or ``(n,)`` float samples, clipped to ±1; the suffix is the format.
 
@@ -214,16 +220,18 @@ def write_audio(path: Path | str, audio: np.ndarray, rate: int) -> None:
         ) from error
 
 
-def _resample(blocks: Iterator[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """Bring ``(n, c)`` blocks to 48 kHz; the same whatever the block length."""
-    if rate == RATE:
+def _resample(
+    blocks: Iterator[np.ndarray], rate: int, target: int = RATE
+) -> Iterator[np.ndarray]:
+    """Bring ``(n, c)`` blocks to 48 kHz or another rate; the same whatever the block length."""
+    if rate == target:
         yield from blocks
         return
     stream = None
     for block in blocks:
         channels = block.shape[1]
         if stream is None:
-            stream = soxr.ResampleStream(rate, RATE, channels, dtype="float32", quality="HQ")
+            stream = soxr.ResampleStream(rate, target, channels, dtype="float32", quality="HQ")
         yield stream.resample_chunk(np.ascontiguousarray(block))
     if stream is not None:
         yield stream.resample_chunk(np.zeros((0, channels), np.float32), last=True)

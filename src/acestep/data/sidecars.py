@@ -9,7 +9,9 @@ Order of trust, first to last::
     *.csv               File, BPM, Key, Caption, Title, in the scanned folder itself
     embedded tags       title, genre, bpm, key, lyrics
 
-A file that cannot be understood is reported and the rest is used.
+A file that cannot be understood is reported and the rest is used. A song.json that we wrote says
+who gave each label, here and in the text files, with a digest: while that fits, the label keeps its
+source, and what a person has changed since is a sidecar's.
 """
 
 import json
@@ -24,6 +26,7 @@ from typing import Any
 from acestep.data.audio import SUFFIXES
 from acestep.data.fields import FIELDS
 from acestep.data.files import shown
+from acestep.data.formats import DIGESTS, digest
 from acestep.data.labels import (
     INSTRUMENTAL,
     LANGUAGES,
@@ -32,7 +35,7 @@ from acestep.data.labels import (
     normalize_meter,
     read_bpm,
 )
-from acestep.data.song import Song
+from acestep.data.song import SOURCES, Song
 from acestep.data.tables import Labels, absolute, plain, read_tables
 from acestep.data.tags import read_tags
 from acestep.data.text import read_text
@@ -72,8 +75,14 @@ class Sidecars:
         """All labels of one song that lie beside it or in it, and what could not be understood."""
         notices: list[Notice] = []
         found: Labels = {}
-        for reader in (self._from_tags, self._from_table, self._from_text, self._from_json):
+        for reader in (self._from_tags, self._from_table, self._from_text):
             found |= reader(audio, notices)
+        record = self._record(audio, notices)
+        labels, problems = json_labels(record)
+        notices += [Notice(f"{audio.stem}.json: {text}", about=audio.name) for text in problems]
+        found |= labels
+        sidecar = [name for name, (_, source) in found.items() if source == "sidecar"]
+        found |= {name: (found[name][0], signed(record, name, found[name][0])) for name in sidecar}
         return found, notices + list(doubts(audio.name, found))
 
     def _from_tags(self, audio: Path, notices: list[Notice]) -> Labels:
@@ -110,8 +119,9 @@ class Sidecars:
             found["lyrics"] = INSTRUMENTAL if found["instrumental"] else lyrics.strip()
         return {name: (value, "sidecar") for name, value in found.items()}
 
-    def _from_json(self, audio: Path, notices: list[Notice]) -> Labels:
-        path = self._beside(audio, ".json")
+    def _record(self, audio: Path, notices: list[Notice]) -> dict[str, Any]:
+        """What song.json holds; nothing where it is missing or something else."""
+        path = self.beside(audio, ".json")
         if path is None or (self.ignore and absolute(path) == absolute(self.ignore)):
             return {}
         try:
@@ -125,14 +135,11 @@ class Sidecars:
         if not isinstance(record, dict):
             notices.append(Notice(f"{shown(path)} is not a JSON object", about=audio.name))
             return {}
-        if isinstance(record.get("samples"), list):  # a dataset that is named like a song
-            return {}
-        found, problems = _json_labels(record)
-        notices += [Notice(f"{shown(path)}: {text}", about=audio.name) for text in problems]
-        return found
+        # a dataset that is named like a song
+        return {} if isinstance(record.get("samples"), list) else record
 
     def _text(self, audio: Path, ending: str, notices: list[Notice]) -> str:
-        path = self._beside(audio, ending)
+        path = self.beside(audio, ending)
         if path is None:
             return ""
         try:
@@ -141,7 +148,7 @@ class Sidecars:
             notices.append(Notice(f"{error}; {error.hint}", about=audio.name))
             return ""
 
-    def _beside(self, audio: Path, ending: str) -> Path | None:
+    def beside(self, audio: Path, ending: str) -> Path | None:
         """The file of that name beside a song, in any case if there is none in the same."""
         # Asking a listing, not the disk: with its ending a long name may be longer than is allowed.
         wanted = audio.stem + ending
@@ -203,7 +210,17 @@ def doubts(song: str, found: Labels) -> Iterator[Notice]:
             )
 
 
-def _json_labels(record: dict[str, Any]) -> tuple[Labels, list[str]]:
+def signed(record: dict[str, Any], label: str, value: Any) -> str:
+    """Who gave a label that a sidecar holds, by the song.json beside it; "sidecar" if unsigned."""
+    digests, sources = record.get(DIGESTS), record.get("sources")
+    if not isinstance(digests, dict) or not isinstance(sources, dict):
+        return "sidecar"
+    source = sources.get(label)
+    fits = digests.get(label) == digest(value)
+    return source if fits and source in SOURCES and source != "person" else "sidecar"
+
+
+def json_labels(record: dict[str, Any]) -> tuple[Labels, list[str]]:
     """The labels of a song.json, and what is wrong with the others."""
     found: dict[str, Any] = {}
     problems = []

@@ -8,6 +8,8 @@ Nothing here needs torch.
 import difflib
 import os
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -51,7 +53,8 @@ KNOWN = {
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHARED = ("vae", TEXT_FOLDER)  # what every checkpoint uses, published once
 _KINDS = ("*.json", "*.safetensors", f"*{SILENCE_FILE}")
-_NEVER = ["acestep-5Hz-lm-*"]  # the planner: gigabytes that nothing here uses
+_NEVER = ["acestep-5Hz-lm-*"]  # the planner: gigabytes that no base model needs
+_TEXT_KINDS = ("*.json", "*.safetensors", "*.txt", "*.jinja", "model.bin")  # CTranslate2's: no code
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,40 @@ def find_again(source: str, made: Path) -> BaseModel:
         raise ModelError(
             f"{made} was made with a base model that is not there: {error}",
             hint=f"Say where it is now with --model. {error.hint}",
+        ) from error
+
+
+def find_folder(wanted: str, repo: str, inside: str, needs: Sequence[str]) -> Path | None:
+    """The folder of a model that is no base model, or None where it is not on this machine.
+
+    ``wanted`` is a folder, a name in ``$ACESTEP_MODELS``, or a name that is published as the folder
+    ``inside`` ("" for the top) of the Hub's ``repo``, which is then looked for in the Hub cache
+    only. Where ``wanted`` is a Hub id and the cache lacks one of the files in ``needs``, the model
+    is downloaded; :class:`ModelError` where that fails.
+    """
+    path = Path(wanted).expanduser()
+    if path.is_file():
+        raise ModelError(f"{wanted} is a file", hint="Name the folder that holds the model.")
+    for place in (path, *(root / wanted for root in model_roots())):
+        if place.is_dir():
+            return place.absolute()
+    on_hub = _HUB_ID.fullmatch(wanted) is not None and not wanted.startswith(".")
+    repo = repo or (wanted if on_hub else "")
+    if not repo:
+        return None
+    wants = [f"{inside}/{kind}" if inside else kind for kind in _TEXT_KINDS]
+    with suppress(IncompleteSnapshotError, LocalEntryNotFoundError, HFValidationError):
+        folder = Path(snapshot_download(repo, allow_patterns=wants, local_files_only=True)) / inside
+        if all((folder / name).is_file() for name in needs):
+            return folder
+    if not on_hub:
+        return None
+    try:
+        return Path(snapshot_download(repo, allow_patterns=wants)) / inside
+    except (OSError, HTTPError, HFValidationError) as error:
+        raise ModelError(
+            f"{wanted} could not be downloaded: {_first_line(error)}",
+            hint="Try again, or download it by hand and give the folder's path.",
         ) from error
 
 

@@ -47,7 +47,7 @@ def test_only_what_is_given_changes(dataset):
     changed = {key for key in after[1] if after[1][key] != before[1].get(key)}
     assert changed == {"caption", "bpm", "sources"}
     assert after[1]["sources"] == {"caption": "person", "bpm": "person"}
-    assert dataset.with_name("d.json.bak").exists()
+    assert dataset.with_name("d.json.history").is_dir()
 
 
 def test_every_label_can_be_set(dataset, tmp_path):
@@ -145,4 +145,4 @@ def test_contradictions_and_mistakes_change_nothing(dataset, tmp_path):
         with pytest.raises(ConfigError, match="--bpm"):
             EditConfig(dataset=dataset, song="1", bpm=bpm)
     assert dataset.read_bytes() == before
-    assert not os.path.exists(f"{dataset}.bak")
+    assert not os.path.exists(f"{dataset}.history")

@@ -313,7 +313,7 @@ def test_what_a_person_wrote_stays_and_sidecars_are_followed(world):
     (world.songs / "a.txt").unlink()
     assert world.scan()[0]["lyrics"] == "la la la"
     assert world.scan(tag="other", name="new")[0]["caption"] == "a person's words, other"
-    assert (world.output.parent / "dataset.json.bak").exists()
+    assert (world.output.parent / "dataset.json.history").is_dir()
 
 
 def test_what_was_changed_in_a_text_editor_stays_too(world):

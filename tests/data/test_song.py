@@ -111,7 +111,7 @@ def test_the_guides_example_is_saved_with_nothing_lost(tmp_path):
     assert holds(once, GUIDE)
     assert list(once["samples"][0])[:8] == list(GUIDE["samples"][0])
     assert resave(path) == once
-    assert read(tmp_path / "d.json.bak") == once
+    assert read(tmp_path / "d.json.history/0001.json") == GUIDE
 
 
 def test_the_originals_format_is_saved_with_nothing_lost(tmp_path):
@@ -625,9 +625,9 @@ def test_saving_is_atomic_keeps_the_version_before_and_follows_links(tmp_path, m
         patch.setattr(os, "fsync", full)
         with pytest.raises(DatasetError, match="No space left"):
             save_dataset(dataset, path)
-    assert path.read_bytes() == before and os.listdir(tmp_path) == ["d.json"]
+    assert path.read_bytes() == before and not os.listdir(tmp_path / "d.json.history")
     save_dataset(dataset, path)
-    assert (tmp_path / "d.json.bak").read_bytes() == before
+    assert (tmp_path / "d.json.history/0001.json").read_bytes() == before
     (tmp_path / "link.json").symlink_to(path)
     dataset.name = "through the link"
     save_dataset(dataset, tmp_path / "link.json")

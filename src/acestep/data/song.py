@@ -28,6 +28,7 @@ from acestep.data.formats import (
     write_sample,
     write_settings,
 )
+from acestep.data.history import keep_version
 from acestep.data.labels import (
     INSTRUMENTAL,
     PromptLabels,
@@ -52,7 +53,7 @@ __all__ = [
 # caption from measurements.
 SOURCES = ("person", "sidecar", "tag", "lm", "analysis", "draft")
 LABELS = ("caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language", "title")
-_HINT = "fix it in a text editor, or restore the version before it, {}.bak, if there is one"
+_HINT = "fix it in a text editor, or go back to the version before: acestep edit {} --undo"
 
 
 @dataclass
@@ -219,7 +220,7 @@ def load_dataset(path: Path | str) -> Dataset:
     of a wrong type somewhere, or written by a newer version. The file is left as it is.
     """
     path = Path(path)
-    value = read_json(path, _HINT.format(path.name))
+    value = read_json(path, _HINT.format(shown(path)))
     reader = _Reader(path)
     if isinstance(value, list):
         dataset = Dataset(path, path.stem, layout="list", tag=_common_tag(value))
@@ -244,11 +245,14 @@ def load_dataset(path: Path | str) -> Dataset:
     return dataset
 
 
-def save_dataset(dataset: Dataset, path: Path | str, layout: Layout | None = None) -> None:
-    """Write a dataset atomically; the version that was there before is kept as ``<name>.bak``.
+def save_dataset(
+    dataset: Dataset, path: Path | str, layout: Layout | None = None, *, version: bool = True
+) -> None:
+    """Write a dataset atomically; what was there before is kept (:mod:`acestep.data.history`).
 
     Relative audio paths stay relative to the file: saved into another folder they are rewritten.
-    Raises ``DatasetError`` if the file cannot be written.
+    A verb that saves as it goes keeps a ``version`` with its first save alone. Raises
+    ``DatasetError`` if the file cannot be written.
     """
     path = Path(path)
     layout = layout or dataset.layout
@@ -264,8 +268,10 @@ def save_dataset(dataset: Dataset, path: Path | str, layout: Layout | None = Non
     if content.encode("utf-8", "replace") != content.encode("utf-8", "surrogatepass"):
         content = json.dumps(value, indent=2) + "\n"
     target = path.resolve() if path.is_symlink() else path
+    if version:
+        keep_version(path)
     try:
-        write_text(target, content, backup=True)
+        write_text(target, content)
     except OSError as error:
         raise DatasetError(
             f"{shown(path)} cannot be written: {error.strerror}",
@@ -307,7 +313,7 @@ class _Reader:
         seen = json.dumps(value, default=str)
         seen = seen if len(seen) <= 60 else seen[:57] + "..."
         return DatasetError(
-            f"{shown(self.path)}: {place}: {seen} {problem}", hint=_HINT.format(self.path.name)
+            f"{shown(self.path)}: {place}: {seen} {problem}", hint=_HINT.format(shown(self.path))
         )
 
     def settings(self, raw: dict[str, Any], layout: Layout, name: str) -> Dataset:

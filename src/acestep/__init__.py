@@ -1,9 +1,10 @@
 """Teach the ACE-Step 1.5 music model a style of your own, from a folder of songs.
 
-Six verbs, each ``verb(config) -> Iterator[Event]``, each writing one artefact::
+Seven verbs, each ``verb(config) -> Iterator[Event]``, each writing one artefact::
 
     scan        songs/        → dataset.json
     label       dataset.json  → dataset.json with what was missing (edit changes it by hand)
+    augment     dataset.json  → dataset.json with variants of its songs
     preprocess  dataset.json  → tensors/
     train       tensors/      → runs/<name>/
     export      runs/<name>/  → an adapter
@@ -23,6 +24,7 @@ _HOMES = (
         "scan": "acestep.scan",
         "label": "acestep.label",
         "edit": "acestep.edit",
+        "augment": "acestep.augment",
         "preprocess": "acestep.preprocess",
         "train": "acestep.train",
         "export": "acestep.export",
@@ -39,6 +41,7 @@ _HOMES = (
             "ScanConfig",
             "LabelConfig",
             "EditConfig",
+            "AugmentConfig",
             "PreprocessConfig",
             "TrainConfig",
             "ExportConfig",

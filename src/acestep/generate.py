@@ -32,7 +32,16 @@ from acestep.model.condition import silence_context
 from acestep.model.device import choose_device, choose_dtype
 from acestep.model.flow import TURBO_STEPS, schedule
 from acestep.model.prompt import Prompt, instruction_for
-from acestep.model.sample import Condition, Guidance, denoise, draw_noise, start_from_source
+from acestep.model.sample import (
+    Condition,
+    Guidance,
+    Sampling,
+    denoise,
+    draw_noise,
+    other_seed,
+    start_from_source,
+    usual_sampling,
+)
 from acestep.model.scene import (
     Source,
     TaskWindow,
@@ -87,15 +96,6 @@ class Rendition:
         path = Path(path).expanduser()
         write_audio(path, self.audio, self.sample_rate)
         return path
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """The sampler's knobs, with the model's own defaults filled in; a scale of 1 is no guidance."""
-
-    steps: int
-    shift: float
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,9 @@ def _set_scene(
     if sounds.source is not None:
         audio = _shortened(sounds.source, config.duration, parts.rate)
         window = TaskWindow(config.repainting_start, config.repainting_end)
-        source = encode_source(parts, audio, config.task, window, _other_seed(config.seed, 1))
+        source = encode_source(parts, audio, config.task, window, other_seed(config.seed, 1))
     if sounds.reference is not None:
-        reference = encode_reference(parts, sounds.reference, _other_seed(config.seed, 2))
+        reference = encode_reference(parts, sounds.reference, other_seed(config.seed, 2))
         if reference is None:
             yield Notice("the reference is silent: its timbre is that of no reference")
 
@@ -278,20 +278,17 @@ def choose_sampling(config: GenerateConfig, variant: str) -> tuple[Sampling, lis
     turbo: 8 steps, shift 3, never guided; base and sft: 50 steps, shift 1, guidance 7.
     """
     notices = []
-    if variant == "turbo":
-        steps, shift, scale = TURBO_STEPS, 3.0, 1.0
-        if config.guidance is not None and config.guidance > 1:
-            notices.append(
-                Notice(f"guidance {config.guidance:g} is ignored: a turbo model has none")
-            )
-        if config.steps is not None and config.steps > TURBO_STEPS:
-            notices.append(
-                Notice(f"{config.steps} steps: a turbo model was made for {TURBO_STEPS}", "info")
-            )
-    else:
-        steps, shift = 50, 1.0
-        scale = 7.0 if config.guidance is None else config.guidance
-    return Sampling(config.steps or steps, config.shift or shift, scale), notices
+    usual = usual_sampling(variant)
+    scale = usual.scale
+    if variant != "turbo":
+        scale = usual.scale if config.guidance is None else config.guidance
+    elif config.guidance is not None and config.guidance > 1:
+        notices.append(Notice(f"guidance {config.guidance:g} is ignored: a turbo model has none"))
+    if variant == "turbo" and config.steps is not None and config.steps > TURBO_STEPS:
+        notices.append(
+            Notice(f"{config.steps} steps: a turbo model was made for {TURBO_STEPS}", "info")
+        )
+    return Sampling(config.steps or usual.steps, config.shift or usual.shift, scale), notices
 
 
 def prompt_labels(config: GenerateConfig, seconds: float) -> tuple[PromptLabels, list[Notice]]:
@@ -359,11 +356,6 @@ def _shortened(audio: np.ndarray, seconds: float | None, rate: int) -> np.ndarra
 def _clean(words: str) -> str:
     """Text that UTF-8 can hold."""
     return words.encode("utf-8", "replace").decode("utf-8")
-
-
-def _other_seed(seed: int, number: int) -> int:
-    """The seed of another draw: with the same one a source would carry the piece's own noise."""
-    return (seed + number) % 2**63
 
 
 def _with_lyrics(config: GenerateConfig) -> GenerateConfig:

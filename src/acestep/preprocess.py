@@ -26,6 +26,7 @@ from acestep.data.tensors import (
     tensor_folder,
     write_manifest,
 )
+from acestep.data.variants import variant_marks
 from acestep.errors import AudioError, DatasetError, TensorError
 from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started
 from acestep.model.base import (
@@ -315,6 +316,7 @@ def _labels(work: Work, job: Job, frames: int) -> PromptLabels:
 def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
     """List the complete samples; the folder counts as preprocessed from here on."""
     samples = []
+    variants = variant_marks(work.dataset.songs)
     for name in names:
         record = load_record(work.config.output / name, mapped=True)
         samples.append(
@@ -324,6 +326,7 @@ def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
                 "audio": record["metadata"]["filename"],
                 "seconds": record["metadata"]["duration"],
                 "fingerprints": record["fingerprints"],
+                **variants.get(record["metadata"]["song"], {}),
             }
         )
     dataset, model = work.dataset, work.model
@@ -343,7 +346,9 @@ def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
             "seconds": round(sum(sample["seconds"] for sample in samples), 2),
         },
         samples=samples,
-        fingerprint=fingerprint([sample["fingerprints"] for sample in samples]),
+        fingerprint=fingerprint(
+            [sample["fingerprints"] | variants.get(sample["song"], {}) for sample in samples]
+        ),
     )
     write_manifest(work.config.output, manifest)
     return manifest

@@ -171,7 +171,7 @@ def conform(audio: Any, rate: int) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(resampled, (len(resampled), 2)).T)
 
 
-def resampled(audio: np.ndarray, rate: int, target: int) -> np.ndarray:
+def resampled(audio: np.ndarray, rate: float, target: float) -> np.ndarray:
     """Float samples ``(channels, n)`` at another rate, through the filter that reading uses."""
     frames = np.ascontiguousarray(np.asarray(audio, np.float32).T)
     return np.concatenate(list(_resample(iter([frames]), rate, target))).T
@@ -221,7 +221,7 @@ def write_audio(path: Path | str, audio: np.ndarray, rate: int) -> None:
 
 
 def _resample(
-    blocks: Iterator[np.ndarray], rate: int, target: int = RATE
+    blocks: Iterator[np.ndarray], rate: float, target: float = RATE
 ) -> Iterator[np.ndarray]:
     """Bring ``(n, c)`` blocks to 48 kHz or another rate; the same whatever the block length."""
     if rate == target:

@@ -43,7 +43,11 @@ TENSORS = ("target_latents", "encoder_hidden_states", "context_latents")
 
 @dataclass(frozen=True)
 class Sample:
-    """One training sample: ``latents`` [T, C], ``condition`` [L, H], ``context`` [T, 2C]."""
+    """One training sample: ``latents`` [T, C], ``condition`` [L, H], ``context`` [T, 2C].
+
+    ``origin`` is the song that its song is a variant of, if it is one, ``speed`` its tempo over
+    that song's; ``start`` is where in its song it begins, in seconds.
+    """
 
     name: str
     song: str
@@ -51,6 +55,9 @@ class Sample:
     condition: Tensor
     context: Tensor
     metadata: dict[str, Any]
+    origin: str = ""
+    speed: float = 1.0
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -256,7 +263,12 @@ def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
         )
     metadata = record.get("metadata") or {}
     song = str(metadata.get("song") or metadata.get("audio_path") or path.stem)
-    return Sample(path.stem, song, latents.float(), condition, context, metadata)
+    tensors = (latents.float(), condition, context)
+    start = metadata.get("start", 0.0)
+    if "variant" not in entry:
+        return Sample(path.stem, song, *tensors, metadata, start=start)
+    variant = entry["variant"]
+    return Sample(path.stem, song, *tensors, metadata, variant["of"], variant["speed"], start)
 
 
 def _malformed(values: dict[str, Any]) -> str:
@@ -270,6 +282,12 @@ def _malformed(values: dict[str, Any]) -> str:
     for entry in values["samples"]:
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             return "the file of a sample"
+        variant = entry.get("variant", {"of": "", "speed": 1.0})
+        kinds = {"of": str, "speed": float}
+        if not isinstance(variant, dict) or not all(
+            isinstance(variant.get(key), kind) for key, kind in kinds.items()
+        ):
+            return "the song that a variant comes from"
     return ""
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from acestep.model.flow import interpolate
+from acestep.model.flow import TURBO_STEPS, interpolate
 
 APG_MOMENTUM = -0.75
 APG_LARGEST_NORM = 2.5
@@ -44,6 +44,25 @@ class Guidance:
 
     def acts_at(self, time: float) -> bool:
         return self.scale > 1 and self.interval[0] <= time <= self.interval[1]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a piece is sampled; a ``scale`` of 1 is no guidance."""
+
+    steps: int
+    shift: float
+    scale: float
+
+
+def usual_sampling(variant: str) -> Sampling:
+    """What a variant of the model was made for: turbo takes few steps and no guidance."""
+    return Sampling(TURBO_STEPS, 3.0, 1.0) if variant == "turbo" else Sampling(50, 1.0, 7.0)
+
+
+def other_seed(seed: int, number: int) -> int:
+    """The seed of another draw: with the same one a source would carry the piece's own noise."""
+    return (seed + number) % 2**63
 
 
 def draw_noise(seed: int, frames: int, channels: int) -> Tensor:

@@ -7,15 +7,20 @@ import torch
 from torch import Tensor
 
 from acestep.data.tensors import Sample
+from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.training.draws import SPLIT, generator_for
 
 FEW_SONGS = 10  # below this, whole held-out songs would cost too much of the data
 RESIDENT_SHARE = 0.25  # of the free device memory that samples may take
+_ROUNDING = 1e-6  # seconds
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One sample with a leading batch dimension of 1; ``frames`` are those whose loss counts."""
+    """One sample with a leading batch dimension of 1; ``frames`` are those whose loss counts.
+
+    ``origin`` is the song that this one is a variant of, if it is one.
+    """
 
     name: str
     song: str
@@ -23,6 +28,22 @@ class Clip:
     condition: Tensor
     context: Tensor
     frames: slice
+    origin: str = ""
+    speed: float = 1.0
+    start: float = 0.0
+
+    @property
+    def root(self) -> str:
+        """The song that this clip and all its variants belong to."""
+        return self.origin or self.song
+
+    def times(self, frames: slice) -> tuple[float, float]:
+        """Where some of its frames lie in the root song, in seconds."""
+        first, last = (
+            (self.start + place / FRAMES_PER_SECOND) * self.speed
+            for place in (frames.start, frames.stop)
+        )
+        return first, last
 
     def to(self, device: torch.device) -> "Clip":
         """The clip on the computing device; a copy from pinned memory does not wait."""
@@ -52,7 +73,8 @@ def make_clips(samples: Iterable[Sample], device: torch.device, dtype: torch.dty
             sample.condition[None].to(dtype),
             sample.context[None].to(dtype),
         )
-        clips.append(Clip(sample.name, sample.song, latents, condition, context, frames))
+        place = (sample.origin, sample.speed, sample.start)
+        clips.append(Clip(sample.name, sample.song, latents, condition, context, frames, *place))
     if device.type == "cpu":
         return clips
     if _bytes(clips) < RESIDENT_SHARE * _free_bytes(device):
@@ -65,29 +87,77 @@ def split_clips(clips: list[Clip], share: float, seed: int) -> Split:
 
     A held-out part is still heard by the model as surroundings, in training too, so that each clip
     keeps its true length, text and context; only its loss never counts in training.
+
+    Variants of a song are no songs of their own: nothing of what is held out is trained on in any
+    of them, and only the song itself is evaluated (if it is not there, the first of its variants).
     """
     if share == 0:
         return Split(clips, [], "nothing")
-    songs = sorted({clip.song for clip in clips})
+    songs = sorted({clip.root for clip in clips})
+    variants = ", and of its variants" if any(clip.origin for clip in clips) else ""
     if len(songs) < FEW_SONGS:
-        cut = {
-            clip.name: min(clip.frames.stop - 1, round(clip.frames.stop * (1 - share)))
-            for clip in clips
-        }
-        train = [replace(clip, frames=slice(0, max(1, cut[clip.name]))) for clip in clips]
-        held = [
-            replace(clip, frames=slice(max(1, cut[clip.name]), clip.frames.stop))
-            for clip in clips
-            if clip.frames.stop > 1
-        ]
         number = "1 song" if len(songs) == 1 else f"{len(songs)} songs"
-        return Split(train, held, f"the last {100 * share:g}% of each (only {number})")
+        how = f"the last {100 * share:g}% of each{variants} (only {number})"
+        return _last_parts(clips, share, how)
     count = min(len(songs) - 1, max(1, round(share * len(songs))))
     order = torch.randperm(len(songs), generator=generator_for(seed, SPLIT)).tolist()
     chosen = {songs[index] for index in order[:count]}
-    train = [clip for clip in clips if clip.song not in chosen]
-    held = [clip for clip in clips if clip.song in chosen]
-    return Split(train, held, f"{count} of {len(songs)} songs")
+    train = [clip for clip in clips if clip.root not in chosen]
+    held = [clip for clip in _judges(clips) if clip.root in chosen]
+    with_them = ", with their variants" if variants else ""
+    return Split(train, held, f"{count} of {len(songs)} songs{with_them}")
+
+
+def _last_parts(clips: list[Clip], share: float, how: str) -> Split:
+    """Hold out the last part of each judge, and the same music in the variants."""
+    judges = _judges(clips)
+    names = {clip.name for clip in judges}
+    held = []
+    for clip in judges:
+        end = clip.frames.stop
+        cut = max(1, min(end - 1, round(end * (1 - share))))
+        if cut < end:
+            held.append(replace(clip, frames=slice(cut, end)))
+    train = []
+    for clip in clips:
+        secret = [
+            other.times(other.frames)
+            for other in held
+            if other.root == clip.root and (other.name == clip.name or clip.name not in names)
+        ]
+        frames = _longest_outside(clip, secret)
+        if frames.stop > frames.start:
+            train.append(replace(clip, frames=frames))
+    return Split(train, held, how)
+
+
+def _judges(clips: list[Clip]) -> list[Clip]:
+    """The clips that are evaluated: of each song itself, or of one variant where it is missing."""
+    judge: dict[str, str] = {}
+    for clip in clips:
+        best = judge.setdefault(clip.root, clip.song)
+        if not clip.origin or (best != clip.root and clip.song < best):
+            judge[clip.root] = clip.song
+    return [clip for clip in clips if judge[clip.root] == clip.song]
+
+
+def _longest_outside(clip: Clip, secret: list[tuple[float, float]]) -> slice:
+    """The longest run of a clip's frames that touches none of these times of its root song."""
+    end = clip.frames.stop
+    edges = (clip.start + torch.arange(end + 1, dtype=torch.float64) / FRAMES_PER_SECOND) * (
+        clip.speed
+    )
+    open_ = torch.ones(end, dtype=torch.bool)
+    for first, last in secret:
+        open_ &= (edges[1:] <= first + _ROUNDING) | (edges[:-1] >= last - _ROUNDING)
+    best = slice(0, 0)
+    start = 0
+    for place, is_open in enumerate([*open_.tolist(), False]):
+        if not is_open:
+            if place - start > best.stop - best.start:
+                best = slice(start, place)
+            start = place + 1
+    return best
 
 
 def _bytes(clips: list[Clip]) -> int:

@@ -3,12 +3,15 @@
 The velocity, its target and the loss are those of :mod:`acestep.model.flow`; times lean to the
 noisy end, where rhythm and harmony are decided, and include the eight that a turbo model samples
 at. Heads, thrown away afterwards, have to read beat and bar from what the second block leaves, and
-drum strokes from the fourth. Every save writes the base model to ``pipeline/`` of the training
-folder.
+drum strokes from the fourth.
+
+A turbo model generates without guidance, so it is taught what guidance would make of it: what has
+to meet the target is its prediction minus a share of its distance from the one without a prompt
+(model guidance, Tang et al. 2025). Every save writes the base model to ``pipeline/`` of the
+training folder.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +94,8 @@ class DitConfig(StageConfig):
     longest: float = knob(0.05, "Share of steps with crops of 400 frames.", ge=0, le=1)
     songs: int | None = knob(None, "Use no more than the first so many songs.", ge=1)
     rate: float = knob(1e-3, "Learning rate; matrices take three times as much.", gt=0)
-    null: float = knob(0.07, "Share of samples without a condition.", ge=0, le=1)
+    guidance: float = knob(2.0, "Scale of the guidance that is taught; 1 is none.", ge=1)
+    null: float = knob(0.1, "Share of samples without a condition.", ge=0, le=1)
     turbo: float = knob(0.25, "Share of samples at one of the turbo times.", ge=0, le=1)
     lessons: float = knob(0.5, "Weight of foreseeing the rhythm inside the transformer.", ge=0)
     clock: bool = knob(True, "Add a position code to the silence latent.")
@@ -169,7 +173,7 @@ class DitStage:
         batch = Batch(texts, data, noise, time, null, context, beat, struck, counts)
         batch = batch.to(self.device)
         between: list[Tensor] = []
-        error = self._losses(batch, self._blocks, between).mean()
+        error = self._losses(batch, self._blocks, between, self.config.guidance).mean()
         return error + self.config.lessons * self._lessons(batch, between)
 
     @torch.no_grad()
@@ -219,7 +223,11 @@ class DitStage:
         return 128, config.batch
 
     def _losses(
-        self, batch: Batch, blocks: Blocks, between: list[Tensor] | None = None
+        self,
+        batch: Batch,
+        blocks: Blocks,
+        between: list[Tensor] | None = None,
+        guidance: float = 1.0,
     ) -> Tensor:
         """Loss of each frame ``[B, T]``; what the blocks leave is added to ``between``."""
         modules: dict[str, Any] = self.modules
@@ -230,19 +238,21 @@ class DitStage:
             nothing = modules["condition"].null_condition_emb.to(states.dtype)
             states = torch.where(batch.null[:, None, None], nothing, states)
             told = Told(states, real, batch.context)
+            untold = Told(nothing.expand_as(states), real, batch.context)
 
-            model: Any = partial(_velocity, modules["transformer"], told, blocks, between)
+            def model(*, hidden_states: Tensor, timestep: Tensor, **_: Any) -> tuple[Tensor]:
+                place = modules["transformer"], hidden_states, timestep
+                found = velocity(*place, told, blocks, between)
+                if guidance > 1:
+                    with torch.no_grad():
+                        apart = found - velocity(*place, untold, blocks)
+                    found = found - (1 - 1 / guidance) * apart
+                return (found,)
+
+            seen: Any = model
             return flow.frame_losses(
-                model, batch.data, batch.noise, batch.time, states, batch.context
+                seen, batch.data, batch.noise, batch.time, states, batch.context
             )
-
-
-def _velocity(
-    transformer: Any, told: Told, blocks: Blocks, between: list[Tensor] | None, *,
-    hidden_states: Tensor, timestep: Tensor, **_: Any,
-) -> tuple[Tensor]:  # fmt: skip
-    """What the transformer is to :func:`acestep.model.flow.frame_losses`."""
-    return (velocity(transformer, hidden_states, timestep, told, blocks, between),)
 
 
 def draw_times(count: int, turbo: float, rng: torch.Generator) -> Tensor:

@@ -190,7 +190,11 @@ PLAIN = Blocks(text_block, lyrics_block, transformer_block)
 
 
 def compiled_blocks() -> Blocks:
-    """Blocks that are compiled at first use, once for each shape and not for each layer."""
+    """Blocks that are compiled at first use, once for each shape and not for each layer.
+
+    Three lengths of crops, with and without a mask, with and without a gradient.
+    """
+    torch._dynamo.config.recompile_limit = 16
     return Blocks(*(torch.compile(block, dynamic=False) for block in PLAIN))
 
 

@@ -25,21 +25,21 @@ PRINTING = {"cli.py", "mini/demo.py"}
 # errors … events ← data ← model ← labellers, adapters, training ← verbs ← pipeline ← cli, web.
 # A module may import from its own layer's folder and from all that stand to the left.
 LAYERS = [
-    {"errors", "events", "knobs", "config", "configs", "findings"},
+    {"errors", "events", "knobs", "config", "configs", "findings", "pages"},
     {"data"},
     {"model"},
     {"processes"},
-    {"labellers", "adapters", "training"},
+    {"labellers", "checking", "adapters", "training"},
     {
-        "scan", "label", "edit", "augment", "preprocess", "train", "export", "generate", "models",
-        "doctor", "checks",
+        "scan", "label", "edit", "check", "augment", "preprocess", "train", "export", "generate",
+        "models", "doctor", "checks",
     },
     {"pipeline"},
     {"terminal", "bars", "flags", "cli", "web", "mini", "__main__"},
 ]
 VERBS = [
-    "scan", "label", "edit", "augment", "preprocess", "train", "export", "generate", "models",
-    "doctor",
+    "scan", "label", "edit", "check", "augment", "preprocess", "train", "export", "generate",
+    "models", "doctor",
 ]  # fmt: skip
 
 # Each dependency comes in at one door, where its exceptions become ours
@@ -52,6 +52,7 @@ DOORS = {
     "huggingface_hub": {"model/find.py", "checks.py"},
     "bitsandbytes": {"training/optim.py"},
     "prodigyopt": {"training/optim.py"},
+    "faster_whisper": {"labellers/whisper.py"},
     "rich": {"bars.py"},
     "pydantic_settings": {"flags.py"},
     "beat_this": {"labellers/beat_this.py"},
@@ -68,6 +69,7 @@ EXPORTED = [
     "AdapterError",
     "AudioError",
     "AugmentConfig",
+    "CheckConfig",
     "ConfigError",
     "Dataset",
     "DatasetError",
@@ -84,6 +86,7 @@ EXPORTED = [
     "TensorError",
     "TrainConfig",
     "augment",
+    "check",
     "edit",
     "export",
     "generate",
@@ -102,7 +105,7 @@ TESTED_ELSEWHERE = {
         "test_doctor.py": {"checks", "findings"},
         "test_house_rules.py": {"__init__", "errors"},
     },
-    "configs": {"test_config.py": {"base", "dataset", "adapters", "music", "augmenting"}},
+    "configs": {"test_config.py": {"base", "dataset", "adapters", "music", "augmenting", "checking"}},
     "model": {"model/test_load.py": {"base"}},
     "training": {"test_train.py": {"session"}},
 }
@@ -276,7 +279,7 @@ def test_verbs_do_not_import_each_other():
 def test_the_audio_side_does_not_know_torch():
     """What the command line and the dataset need to start stays light."""
     light = ["errors", "events", "knobs", "config", "flags", "terminal", "cli"]
-    light += ["scan", "label", "edit"]
+    light += ["scan", "label", "edit", "check"]
     paths = [PACKAGE / f"{name}.py" for name in light]
     paths += [path for room in ("configs", "data") for path in (PACKAGE / room).glob("*.py")]
     heavy = {"torch", "diffusers", "transformers", "peft", "accelerate"}

@@ -1,9 +1,10 @@
 """Teach the ACE-Step 1.5 music model a style of your own, from a folder of songs.
 
-Seven verbs, each ``verb(config) -> Iterator[Event]``, each writing one artefact::
+Eight verbs, each ``verb(config) -> Iterator[Event]``::
 
     scan        songs/        → dataset.json
     label       dataset.json  → dataset.json with what was missing (edit changes it by hand)
+    check       dataset.json  → what is wrong with it, and a score
     augment     dataset.json  → dataset.json with variants of its songs
     preprocess  dataset.json  → tensors/
     train       tensors/      → runs/<name>/
@@ -24,6 +25,7 @@ _HOMES = (
         "scan": "acestep.scan",
         "label": "acestep.label",
         "edit": "acestep.edit",
+        "check": "acestep.check",
         "augment": "acestep.augment",
         "preprocess": "acestep.preprocess",
         "train": "acestep.train",
@@ -41,6 +43,7 @@ _HOMES = (
             "ScanConfig",
             "LabelConfig",
             "EditConfig",
+            "CheckConfig",
             "AugmentConfig",
             "PreprocessConfig",
             "TrainConfig",

@@ -7,13 +7,14 @@ Flags, ``--help``, documentation, validation and (later) widgets are readings of
 from acestep.configs.adapters import ExportConfig, PreprocessConfig, TrainConfig
 from acestep.configs.augmenting import AugmentConfig
 from acestep.configs.base import TWO_LYRICS, AdapterFormat, Config, Device, Precision, Task, knob
+from acestep.configs.checking import CheckConfig
 from acestep.configs.dataset import EditConfig, LabelConfig, ScanConfig
 from acestep.configs.music import GenerateConfig
 
 __all__ = [
-    "COMMANDS", "TWO_LYRICS", "AdapterFormat", "AugmentConfig", "Config", "Device", "DoctorConfig",
-    "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig", "ModelsConfig", "Precision",
-    "PreprocessConfig", "ScanConfig", "Task", "TrainConfig", "knob",
+    "COMMANDS", "TWO_LYRICS", "AdapterFormat", "AugmentConfig", "CheckConfig", "Config", "Device",
+    "DoctorConfig", "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig", "ModelsConfig",
+    "Precision", "PreprocessConfig", "ScanConfig", "Task", "TrainConfig", "knob",
 ]  # fmt: skip
 
 
@@ -29,6 +30,7 @@ COMMANDS: dict[str, type[Config]] = {
     "scan": ScanConfig,
     "label": LabelConfig,
     "edit": EditConfig,
+    "check": CheckConfig,
     "augment": AugmentConfig,
     "preprocess": PreprocessConfig,
     "train": TrainConfig,

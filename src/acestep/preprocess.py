@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from acestep.checking.labels import SAID_LATER, told
 from acestep.config import PreprocessConfig
 from acestep.data.audio import RATE, inspect_audio, stream_audio
 from acestep.data.files import file_digest
@@ -125,6 +126,7 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
         },
     )
     if processes.is_main:
+        yield from told(dataset, but=SAID_LATER)
         held.enter_context(tensor_folder(config.output))
     processes.wait()
     share = Share()

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from acestep.checking.labels import FILLED_IN, READ_IN, told
 from acestep.config import ScanConfig
 from acestep.data.audio import SUFFIXES, AudioFacts, inspect_audio
 from acestep.data.files import shown
-from acestep.data.labels import has_words, tag_advice
+from acestep.data.labels import has_words
 from acestep.data.sidecars import Sidecars, fill
 from acestep.data.song import (
     Dataset,
@@ -29,7 +30,6 @@ from acestep.errors import AudioError, DatasetError
 from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started
 
 _FROM_AUDIO = re.compile(r"([0-9a-f]{16})(-\d+)?|path[0-9a-f]{12}(-\d+)?")
-_FEW_SONGS, _FEW_SECONDS = 5, 15 * 60  # the guide's minimum
 
 
 @dataclass
@@ -82,11 +82,11 @@ def scan(config: ScanConfig) -> Iterator[Event]:
             hint=unreadable[0].hint,
         )
     dataset = previous or Dataset(config.output, name=root.resolve().name)
-    yield from _settings(config, dataset)
+    _settings(config, dataset)
     yield from _merge(config, dataset, found)
     save_dataset(dataset, config.output)
     yield Saved("dataset", str(config.output))
-    yield from _advice(found)
+    yield from told(dataset, but=FILLED_IN | READ_IN)
     yield Finished(
         "scan",
         str(config.output),
@@ -162,12 +162,11 @@ def _read_all(config: ScanConfig, names: list[str], found: list[Found]) -> Itera
     yield Progress("scan", len(names), len(names))
 
 
-def _settings(config: ScanConfig, dataset: Dataset) -> Iterator[Notice]:
+def _settings(config: ScanConfig, dataset: Dataset) -> None:
     """Change the dataset's settings, only those that were given."""
     dataset.name = dataset.name if config.name is None else config.name
     dataset.tag = dataset.tag if config.tag is None else config.tag.strip()
     dataset.tag_position = config.tag_position or dataset.tag_position
-    yield from (Notice(advice, "info") for advice in tag_advice(dataset.tag))
 
 
 def _merge(config: ScanConfig, dataset: Dataset, found: list[Found]) -> Iterator[Notice]:
@@ -230,16 +229,6 @@ def _twins(found: list[Found]) -> Iterator[Notice]:
         twin = first.setdefault(item.audio_id, item.name)
         if twin != item.name:
             yield Notice(f"it is the same audio as {twin}; both are kept", about=item.name)
-
-
-def _advice(found: list[Found]) -> Iterator[Notice]:
-    seconds = sum(item.facts.seconds for item in found)
-    if len(found) < _FEW_SONGS or seconds < _FEW_SECONDS:
-        yield Notice(
-            f"{len(found)} songs, {seconds / 60:.1f} minutes: a style wants at least "
-            f"{_FEW_SONGS} songs and {_FEW_SECONDS // 60} minutes, better 8 songs and 30 minutes",
-            "info",
-        )
 
 
 def _audio_id(song: Song) -> str:

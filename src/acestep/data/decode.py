@@ -9,7 +9,7 @@ import importlib.util
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -35,13 +35,15 @@ _DEMUXERS = (
 class Decoded:
     """An open file: blocks ``(n, 1 or 2)`` float32 at ``rate``, of ``channels`` in the file.
 
-    ``declared`` is the header's length in seconds, None where it has none.
+    ``declared`` is the header's length in seconds, None where it has none. ``coding`` is the
+    library's name for how samples are kept ("PCM_16", "VORBIS", "aac").
     """
 
     rate: int
     channels: int
     declared: float | None
     blocks: Iterator[np.ndarray]
+    coding: str
 
 
 class _Sound(soundfile.SoundFile):
@@ -174,7 +176,7 @@ def _from_soundfile(path: Path, sound: _Sound) -> Decoded:
 
     # A header without a length is reported as the largest number there is.
     declared = sound.frames / sound.samplerate if sound.frames < 2**62 else None
-    return Decoded(sound.samplerate, sound.channels, declared, blocks())
+    return Decoded(sound.samplerate, sound.channels, declared, blocks(), sound.subtype)
 
 
 @contextmanager
@@ -203,7 +205,8 @@ def _from_ffmpeg(path: Path, file: BinaryIO, refusal: str) -> Iterator[Decoded]:
         if stream.duration and stream.time_base:
             length = float(stream.duration * stream.time_base)
         blocks = _ffmpeg_blocks(path, chain([head], frames), av.FFmpegError)
-        yield Decoded(head.sample_rate, head.layout.nb_channels, length, blocks)
+        coding = stream.codec_context.name
+        yield Decoded(head.sample_rate, head.layout.nb_channels, length, blocks, coding)
 
 
 def _ffmpeg_blocks(
@@ -237,7 +240,7 @@ def _checked(path: Path, source: Decoded) -> Decoded:
             done += len(block)
             yield block
 
-    return Decoded(source.rate, source.channels, source.declared, blocks())
+    return replace(source, blocks=blocks())
 
 
 def _unreadable(path: Path, why: str) -> AudioError:

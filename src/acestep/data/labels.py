@@ -36,6 +36,7 @@ _WORDS = (
     " swing synth synthwave techno trance trap vocal vocals voice"
 )
 _ORDINARY = frozenset(_WORDS.split())
+_LONGEST_TAG = 12  # characters
 
 
 @dataclass(frozen=True)
@@ -179,21 +180,34 @@ def strip_tag(caption: str, tag: str) -> str:
     return caption
 
 
-def tag_advice(tag: str) -> list[str]:
-    """What is wrong with an activation tag by the guide; nothing with ``myjazz`` or ``xmas24``."""
+def tag_problems(tag: str) -> dict[str, str]:
+    """What is wrong with an activation tag by the guide, and why; nothing with ``myjazz``.
+
+    By kind: ``word``, ``long``, ``case``, ``characters``.
+    """
     tag = tag.strip()
-    problems: list[str] = []
-    if not tag:
-        return problems
+    problems: dict[str, str] = {}
     if tag.lower() in _ORDINARY:
-        problems.append("is an ordinary word that the model knows already")
-    if len(tag) > 12:
-        problems.append("is long")
+        problems["word"] = (
+            "is an ordinary word that the model knows already: its old meaning and the new style "
+            "would pull at each other"
+        )
+    if len(tag) > _LONGEST_TAG:
+        problems["long"] = (
+            "is long: it takes more tokens of the prompt, and each of them means something already"
+        )
     if tag != tag.lower():
-        problems.append("has capital letters")
-    if not re.fullmatch(r"[^\W_]+", tag):
-        problems.append("has characters besides letters and digits")
-    return [f"the tag {tag!r} {problem}" for problem in problems]
+        problems["case"] = "has capital letters: to the model Myjazz and myjazz are two tags"
+    if tag and not re.fullmatch(r"[^\W_]+", tag):
+        problems["characters"] = (
+            "has characters besides letters and digits: they split it into several words"
+        )
+    return {kind: f"the tag {tag!r} {problem}" for kind, problem in problems.items()}
+
+
+def tag_advice(tag: str) -> list[str]:
+    """The sentences of :func:`tag_problems`."""
+    return list(tag_problems(tag).values())
 
 
 def genre_indices(count: int, ratio: int) -> frozenset[int]:

@@ -1,0 +1,99 @@
+"""Look for what is wrong with a dataset: its files, its labels, and the songs beside each other."""
+
+from collections.abc import Iterator
+
+from acestep.checking.finding import Finding
+from acestep.checking.labels import Tokens, findings, song_names
+from acestep.checking.page import page
+from acestep.checking.report import Report, as_json, make_report, table
+from acestep.checking.signal import Signal, measure, signal_findings
+from acestep.checking.sound import read_sound
+from acestep.checking.whole import whole_findings
+from acestep.config import CheckConfig
+from acestep.data.files import shown, write_json, write_text
+from acestep.data.song import Dataset, Song, load_dataset
+from acestep.errors import AceStepError, AudioError, DatasetError
+from acestep.events import Event, Finished, Progress, Saved, Skipped, Started, Text
+from acestep.model.find import find_model
+
+
+def check(config: CheckConfig) -> Iterator[Event]:
+    """Check a dataset; nothing in it is changed.
+
+    A song that cannot be read is ``Skipped`` and an error among the findings. Findings are no
+    failures: only with ``strict`` do errors among them raise ``AceStepError``, after everything was
+    said. Raises ``DatasetError`` for the dataset file or a report that cannot be written,
+    ``ModelError`` for the model whose tokenizer counts.
+    """
+    dataset = load_dataset(config.dataset)
+    yield Started("check", {"songs": len(dataset.songs)})
+    found: list[Finding] = []
+    signals: dict[str, Signal] = {}
+    if not config.labels_only:
+        yield from _listen(dataset, signals, found)
+        tempi = dict(zip(song_names(dataset), (song.bpm for song in dataset.songs), strict=True))
+        found += whole_findings([(name, one, tempi[name]) for name, one in signals.items()])
+    found += findings(dataset, _counter(dataset, config.model))
+    songs = [
+        (name, song.duration, signals.get(name))
+        for name, song in zip(song_names(dataset), dataset.songs, strict=True)
+    ]
+    report = make_report(dataset.name, songs, found)
+    yield Text(table(report))
+    yield from _save(config, report)
+    path = config.html or config.output
+    facts = {"songs": len(songs), "score": report.score, **report.counts}
+    yield Finished("check", "" if path is None else str(path), facts)
+    if config.strict and report.counts["errors"]:
+        raise AceStepError(
+            f"{report.counts['errors']} errors in {shown(config.dataset)}",
+            hint="see above; without --strict findings are no failure",
+        )
+
+
+def _listen(dataset: Dataset, signals: dict[str, Signal], found: list[Finding]) -> Iterator[Event]:
+    """Measure every song that can be read."""
+    total = len(dataset.songs)
+    for done, (name, song) in enumerate(zip(song_names(dataset), dataset.songs, strict=True)):
+        yield Progress("check", done, total, name)
+        try:
+            signal = measure(read_sound(dataset.resolve(song)))
+        except AudioError as error:
+            found.append(Finding("unreadable", "error", name, str(error), error.hint))
+            yield Skipped(name, str(error), error.hint)
+            continue
+        song.duration = song.duration or signal.seconds
+        signals[name] = signal
+        found += signal_findings(name, signal)
+    yield Progress("check", total, total)
+
+
+def _counter(dataset: Dataset, model: str | None) -> Tokens:
+    """Counts the tokens of a song's two prompts."""
+    from acestep.model.base import load_tokenizer
+    from acestep.model.prompt import caption_prompt, lyrics_prompt
+
+    tokenizer = load_tokenizer(find_model(model))
+
+    def count(song: Song) -> tuple[int, int]:
+        labels = dataset.prompt_labels(song)
+        prompts = caption_prompt(labels), lyrics_prompt(labels)
+        caption, lyrics = (len(tokenizer(prompt)["input_ids"]) for prompt in prompts)
+        return caption, lyrics
+
+    return count
+
+
+def _save(config: CheckConfig, report: Report) -> Iterator[Event]:
+    try:
+        if config.output is not None:
+            write_json(config.output, as_json(report))
+            yield Saved("report", str(config.output))
+        if config.html is not None:
+            write_text(config.html, page(report))
+            yield Saved("page", str(config.html))
+    except OSError as error:
+        raise DatasetError(
+            f"{shown(error.filename or 'the report')} cannot be written: {error.strerror}",
+            hint="check the folder, its permissions and the free space",
+        ) from error

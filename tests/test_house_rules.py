@@ -105,7 +105,9 @@ TESTED_ELSEWHERE = {
         "test_doctor.py": {"checks", "findings"},
         "test_house_rules.py": {"__init__", "errors"},
     },
-    "configs": {"test_config.py": {"base", "dataset", "adapters", "music", "augmenting", "checking"}},
+    "configs": {
+        "test_config.py": {"base", "dataset", "adapters", "music", "augmenting", "checking"},
+    },
     "model": {"model/test_load.py": {"base"}},
     "training": {"test_train.py": {"session"}},
 }

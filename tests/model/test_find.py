@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from acestep.errors import ModelError
-from acestep.model.find import KNOWN, MAIN_REPO, find_model, list_models, packaged_folder
+from acestep.model import find
+from acestep.model.find import (
+    KNOWN,
+    MAIN_REPO,
+    find_folder,
+    find_model,
+    list_models,
+    packaged_folder,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TURBO = "acestep-v15-turbo"
@@ -251,3 +260,53 @@ def test_a_repository_of_something_else_is_refused(hub, tmp_path):
     with pytest.raises(ModelError, match="not acestep"):
         find_model("somebody/else")
     assert hub.sent == ["config.json"]
+
+
+NEEDS = ("config.json", "tokenizer.json")
+
+
+def text_model(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    for name in (*NEEDS, "model.safetensors", "modeling.py"):
+        (folder / name).write_bytes(b"{}")
+    return folder
+
+
+def test_other_models_are_found_by_path_by_name_and_in_the_cache(tmp_path, monkeypatch):
+    folder = text_model(tmp_path / "models" / "acestep-5Hz-lm-4B")
+    assert find_folder(str(folder), "", "", NEEDS) == folder
+    assert find_folder(folder.name, "", "", NEEDS) is None
+    monkeypatch.setenv("ACESTEP_MODELS", f"{tmp_path / 'none'}{os.pathsep}{folder.parent}")
+    assert find_folder(folder.name, "", "", NEEDS) == folder
+    snapshot = cache(tmp_path, "someone/lm", (folder, "."))
+    assert find_folder("someone/lm", "", "", NEEDS) == snapshot
+    inside = cache(tmp_path, MAIN_REPO, (folder, "lm-1.7B")) / "lm-1.7B"
+    assert find_folder("lm-1.7B", MAIN_REPO, "lm-1.7B", NEEDS) == inside
+    assert find_folder("lm-9B", MAIN_REPO, "lm-9B", NEEDS) is None
+
+
+def test_other_models_are_downloaded_for_a_hub_id_alone(tmp_path, monkeypatch):
+    asked = []
+
+    def download(repo, *, allow_patterns, local_files_only=False):
+        asked.append((repo, local_files_only))
+        if local_files_only:
+            raise LocalEntryNotFoundError("not in the cache")
+        return str(text_model(tmp_path / "snapshot"))
+
+    monkeypatch.setattr(find, "snapshot_download", download)
+    assert find_folder("acestep-5Hz-lm-4B", "ACE-Step/acestep-5Hz-lm-4B", "", NEEDS) is None
+    assert asked == [("ACE-Step/acestep-5Hz-lm-4B", True)]
+    assert find_folder("someone/lm", "", "", NEEDS) == tmp_path / "snapshot"
+    assert asked[1:] == [("someone/lm", True), ("someone/lm", False)]
+
+
+def test_a_download_that_fails_is_an_error():
+    with pytest.raises(ModelError, match="someone/lm could not be downloaded"):
+        find_folder("someone/lm", "", "", NEEDS)
+
+
+def test_a_file_is_no_folder_of_a_model(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"")
+    with pytest.raises(ModelError, match="is a file"):
+        find_folder(str(tmp_path / "model.bin"), "", "", NEEDS)

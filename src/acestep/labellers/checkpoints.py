@@ -1,11 +1,17 @@
 """Where the text models' files are: a folder that is named, ``$ACESTEP_MODELS``, the Hub cache."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from acestep.errors import ModelError
-from acestep.model.find import ENVIRONMENT, find_folder, model_roots
+from acestep.model.find import CONFIG_ERRORS, ENVIRONMENT, find_folder, model_roots
+
+# What the libraries raise over a folder whose files are damaged or do not belong together
+READ_ERRORS = (OSError, RuntimeError, SafetensorError, *CONFIG_ERRORS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,20 @@ def find_text_model(
     if folder is None:
         raise _not_here(wanted, known or published, what)
     return _complete(folder, needs, what)
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """The library's own progress bars are off inside: what is shown is the caller's business."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _complete(folder: Path, needs: Sequence[str], what: str) -> Path:

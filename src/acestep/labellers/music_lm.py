@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from transformers import (
     GenerationConfig,
     LogitsProcessorList,
@@ -20,7 +19,12 @@ from transformers import (
 
 from acestep.errors import LabelError, ModelError
 from acestep.labellers.audio_codes import audio_codes
-from acestep.labellers.checkpoints import Published, find_text_model
+from acestep.labellers.checkpoints import (
+    READ_ERRORS,
+    Published,
+    find_text_model,
+    without_bars,
+)
 from acestep.labellers.described import Described
 from acestep.labellers.lm_answer import describe_answer
 from acestep.labellers.lm_grammar import AnswerGrammar, Vocabulary, answer_steps
@@ -37,6 +41,7 @@ PUBLISHED = (
 )
 CONTEXT = 4096  # tokens of question and answer, as the original program runs it
 LYRICS_TOKENS = 768  # what is kept free for them at least; a long song has about 500
+MOST_LYRICS_TOKENS = 2048  # what the base model reads of them
 TEMPERATURE = 0.3  # the original program's for an analysis; its auto-label takes 0.7
 _AGAIN = "Download the music language model again."
 
@@ -65,9 +70,9 @@ class MusicLM:
         self._temperature = temperature
         self._vocabulary = Vocabulary(tokenizer, network.config.vocab_size).to(network.device)
         self._context = min(CONTEXT, network.config.max_position_embeddings)
-        head = sum(step.longest for step in answer_steps(tokenizer, self._vocabulary))
+        self._head = sum(step.longest for step in answer_steps(tokenizer, self._vocabulary))
         question = len(prompt_ids(tokenizer, []))
-        self._room = self._context - question - head - LYRICS_TOKENS
+        self._room = self._context - question - self._head - LYRICS_TOKENS
         if self._room < 1:
             raise ModelError(f"a context of {self._context} tokens leaves no room for a song")
 
@@ -107,7 +112,7 @@ class MusicLM:
             do_sample=draws,
             temperature=self._temperature if draws else None,
             top_k=0 if draws else None,
-            max_new_tokens=self._context - len(ids),
+            max_new_tokens=min(self._context - len(ids), self._head + MOST_LYRICS_TOKENS),
             eos_token_id=self._vocabulary.ends.nonzero().flatten().tolist(),
             pad_token_id=int(self._vocabulary.ends.nonzero()[0]),
         )
@@ -154,11 +159,9 @@ def load_music_lm(
     )
     place = choose_device(device)
     dtype = torch.bfloat16 if place.type == "cuda" else torch.float32
+    network = _network(folder, place, dtype)
     parts = Parts(model, place, dtype)
-    tokenizer = _tokenizer(folder)
-    return MusicLM(
-        tokenizer, _network(folder, place, dtype), parts, seed=seed, temperature=temperature
-    )
+    return MusicLM(_tokenizer(folder), network, parts, seed=seed, temperature=temperature)
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
@@ -167,7 +170,7 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise ModelError(f"{folder / 'tokenizer.json'} holds no byte-pair tokenizer", hint=_AGAIN)
     try:
         return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
-    except (OSError, ValueError) as error:
+    except READ_ERRORS as error:
         raise ModelError(f"{folder}: the tokenizer cannot be read: {error}", hint=_AGAIN) from error
 
 
@@ -182,13 +185,14 @@ def _network(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
     for file in weight_files(folder, "model"):
         read_header(file)
     try:
-        loaded: Any = Qwen3ForCausalLM.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=dtype,
-            output_loading_info=True,
-        )
+        with without_bars():
+            loaded: Any = Qwen3ForCausalLM.from_pretrained(
+                str(folder),
+                local_files_only=True,
+                use_safetensors=True,
+                dtype=dtype,
+                output_loading_info=True,
+            )
         network, report = loaded
         network = network.to(device)
     except torch.OutOfMemoryError as error:
@@ -196,7 +200,7 @@ def _network(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
             f"{folder} does not fit into the memory of {device}",
             hint="Use a smaller one (0.6B), or --device cpu.",
         ) from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except READ_ERRORS as error:
         raise ModelError(f"{folder} cannot be read: {error}", hint=_AGAIN) from error
     missing = sorted(report["missing_keys"])
     if missing:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
 from transformers import (
     GenerationConfig,
     PreTrainedTokenizerFast,
@@ -22,7 +21,12 @@ from transformers import (
 from acestep.data.audio import RATE, resampled
 from acestep.data.labels import LANGUAGES
 from acestep.errors import LabelError, ModelError
-from acestep.labellers.checkpoints import Published, find_text_model
+from acestep.labellers.checkpoints import (
+    READ_ERRORS,
+    Published,
+    find_text_model,
+    without_bars,
+)
 from acestep.labellers.described import (
     LONGEST_CAPTION,
     Described,
@@ -198,7 +202,7 @@ def _load(wanted: str | None, published: Published, what: str, device: str | Non
             f"{folder} does not fit into the memory of {place}",
             hint=f"It needs about {published.memory:g} GB; use --device cpu.",
         ) from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except READ_ERRORS as error:
         raise ModelError(f"{folder} cannot be read: {error}", hint=_AGAIN) from error
 
 
@@ -206,13 +210,14 @@ def _network(folder: Path, device: torch.device) -> Any:
     """The thinker, every weight of it, in bfloat16 on cuda and on a CPU: float32 takes 36 GB."""
     for file in weight_files(folder, "model"):
         read_header(file)
-    loaded: Any = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
-        str(folder),
-        local_files_only=True,
-        use_safetensors=True,
-        dtype=torch.float16 if device.type == "mps" else torch.bfloat16,
-        output_loading_info=True,
-    )
+    with without_bars():
+        loaded: Any = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=torch.float16 if device.type == "mps" else torch.bfloat16,
+            output_loading_info=True,
+        )
     network, report = loaded
     missing = sorted(report["missing_keys"])
     if missing:

@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
     HTTPError,
     IncompleteSnapshotError,
     LocalEntryNotFoundError,
+    StrictDataclassError,
 )
 
 from acestep.errors import ModelError
@@ -49,6 +50,8 @@ KNOWN = {
     "acestep-v15-xl-base": "base",
     "acestep-v15-xl-sft": "sft",
 }
+
+CONFIG_ERRORS = (ValueError, TypeError, KeyError, AttributeError, StrictDataclassError)
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SHARED = ("vae", TEXT_FOLDER)  # what every checkpoint uses, published once

@@ -53,7 +53,6 @@ DOORS = {
     "bitsandbytes": {"training/optim.py"},
     "prodigyopt": {"training/optim.py"},
     "faster_whisper": {"labellers/whisper.py"},
-    "faster_whisper": {"labellers/whisper.py"},
     "rich": {"bars.py"},
     "pydantic_settings": {"flags.py"},
     "beat_this": {"labellers/beat_this.py"},

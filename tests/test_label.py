@@ -1,15 +1,22 @@
 import json
+import os
+import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sound_files import make_song
 
 from acestep import events
 from acestep.config import EditConfig, LabelConfig, ScanConfig
+from acestep.data.audio import write_audio
 from acestep.data.song import load_dataset
 from acestep.edit import edit
-from acestep.errors import DatasetError
+from acestep.errors import DatasetError, LabelError, ModelError
 from acestep.label import label
+from acestep.labellers.described import Described
+from acestep.labellers.listen import Listener
+from acestep.mini.corpus import compose, render
 from acestep.model.base import find_model, load_tokenizer
 from acestep.model.prompt import build_prompt
 from acestep.scan import scan
@@ -29,6 +36,8 @@ def samples(path: Path) -> list[dict]:
 
 
 def labelled(path: Path, **knobs) -> list[events.Event]:
+    """Sidecars and tags alone, unless told otherwise."""
+    knobs = {"analysis": False, "captioner": "none"} | knobs
     return list(label(LabelConfig(dataset=path, **knobs)))
 
 
@@ -48,8 +57,8 @@ def test_labels_that_appeared_since_the_scan_are_filled_in(dataset, tmp_path):
     a, b, c = samples(dataset)
     assert (a["caption"], c["caption"], c["bpm"]) == ("myjazz, warm jazz", "myjazz, slow jazz", 70)
     assert (b["caption"], b["bpm"], b["keyscale"]) == ("", 90, "A minor")
-    assert said[-1].facts == {"songs": 3, "changed": 3, "without_caption": 1}
-    assert "b.flac: it has no caption: acestep edit" in notices(said)
+    assert said[-1].facts == {"songs": 3, "changed": 3, "drafts": 0, "without_caption": 1}
+    assert "b.flac: it has no caption" in notices(said)
     assert "a.wav: it has no caption" not in notices(said)
 
 
@@ -130,9 +139,172 @@ def test_advice_on_the_tag(dataset, tag, words):
 
 def test_lyrics_without_a_language_are_mentioned(dataset):
     edited(dataset, "1", lyrics="la la")
-    assert "a.wav: its lyrics have no language" in notices(labelled(dataset))
+    assert "a.wav: it has lyrics of no language" in notices(labelled(dataset))
     edited(dataset, "1", language="en")
-    assert "no language" not in notices(labelled(dataset))
+    assert "of no language" not in notices(labelled(dataset))
+
+
+# --- what is heard --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def heard(tmp_path):
+    """Two songs of known tempo and key in a folder called funk, and one that is no audio."""
+    for seed, name in ((950_000, "one.wav"), (950_001, "two.flac")):
+        song = compose(seed, 24.0, style="house", bpm=124, keyscale="A minor")
+        write_audio(tmp_path / "funk" / name, render(song), 48_000)
+    write_audio(tmp_path / "funk" / "three.wav", np.ones((2, 48_000), np.float32) * 0.1, 48_000)
+    list(scan(ScanConfig(songs=tmp_path / "funk", output=tmp_path / "d.json")))
+    return tmp_path / "d.json"
+
+
+def listened(path: Path, **knobs) -> list[events.Event]:
+    return labelled(path, **{"analysis": True, "captioner": "draft"} | knobs)
+
+
+def by_name(path: Path) -> dict[str, dict]:
+    return {Path(sample["audio_path"]).name: sample for sample in samples(path)}
+
+
+def test_what_is_heard_becomes_labels_with_how_sure_it_is(heard):
+    said = listened(heard)
+    for name in ("one.wav", "two.flac"):
+        sample = by_name(heard)[name]
+        assert (sample["bpm"], sample["keyscale"], sample["timesignature"]) == (124, "A minor", 4)
+        assert {sample["sources"][label] for label in ("bpm", "keyscale")} == {"analysis"}
+        assert sample["sources"]["caption"] == "draft" and "funk" in sample["caption"]
+        found = sample["evidence"]["bpm"]
+        assert found["value"] == 124 and found["source"] == "analysis" and found["runner_up"]
+        assert 0.5 < found["confidence"] <= 1
+        assert -40 < sample["evidence"]["sound"]["loudness"] < 0
+    assert "3 captions are drafts" in notices(said) or "2 captions are drafts" in notices(said)
+    assert "three.wav: nothing to hear of its tempo, key, time signature" in notices(said)
+    assert by_name(heard)["three.wav"]["bpm"] is None
+
+
+def test_a_persons_tempo_stays_and_what_was_heard_is_said(heard):
+    edited(heard, "one.wav", bpm=90, caption="my own words")
+    said = notices(listened(heard))
+    sample = by_name(heard)["one.wav"]
+    assert (sample["bpm"], sample["sources"]["bpm"]) == (90, "person")
+    assert sample["caption"] == "my own words" and sample["evidence"]["bpm"]["value"] == 124
+    assert "one.wav: its tempo stays 90; the sound says 124" in said
+    listened(heard, overwrite=["bpm"])
+    sample = by_name(heard)["one.wav"]
+    assert (sample["bpm"], sample["sources"]["bpm"]) == (124, "analysis")
+    assert sample["caption"] == "my own words"
+
+
+def test_what_finds_nothing_better_overwrites_nothing(heard):
+    edited(heard, "three.wav", bpm=90, keyscale="C major")
+    listened(heard, overwrite=["all"])
+    sample = by_name(heard)["three.wav"]
+    assert (sample["bpm"], sample["keyscale"]) == (90, "C major")
+    assert sample["sources"]["bpm"] == sample["sources"]["keyscale"] == "person"
+
+
+def test_a_range_settles_the_octave_and_the_second_run_changes_nothing(heard):
+    listened(heard)
+    before = heard.read_bytes()
+    listened(heard)
+    assert heard.read_bytes() == before
+    listened(heard, bpm_range="50-80")
+    assert by_name(heard)["one.wav"]["bpm"] == 62
+    listened(heard, skip_metas=True, bpm_range="100-140")
+    assert by_name(heard)["one.wav"]["bpm"] == 62
+
+
+def test_a_stopped_run_goes_on_from_there(heard):
+    steps = label(LabelConfig(dataset=heard))
+    done = []
+    for event in steps:
+        done.append(event)
+        if isinstance(event, events.Progress) and event.done == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+    assert isinstance(done[-1], events.Stopped)
+    assert [bool(sample.get("evidence")) for sample in samples(heard)].count(True) in (1, 2)
+    first = {name: each for name, each in by_name(heard).items() if each.get("evidence")}
+    assert isinstance(listened(heard)[-1], events.Finished)
+    assert all(sample["evidence"] for sample in samples(heard))
+    assert {name: by_name(heard)[name] for name in first} == first
+
+
+def test_one_song_that_cannot_be_read_does_not_stop_the_others(heard, tmp_path):
+    (tmp_path / "funk/one.wav").write_bytes(b"RIFF")
+    said = listened(heard)
+    assert [event.what for event in said if isinstance(event, events.Skipped)] == ["one.wav"]
+    assert by_name(heard)["two.flac"]["bpm"] == 124
+
+
+def test_a_models_words_stand_above_a_draft_and_below_a_persons(heard, monkeypatch):
+    class Teller:
+        name = "music-lm"
+
+        def describe(self, audio, seconds):
+            assert audio.shape[0] == 2 and seconds == pytest.approx(24.0)
+            return Described(caption="deep house", bpm=62, keyscale="A minor", notes=("cut",))
+
+    listened(heard)
+    edited(heard, "two.flac", caption="mine")
+    opened = Listener(LabelConfig(dataset=heard), captioner=Teller())
+    monkeypatch.setattr(Listener, "open", classmethod(lambda cls, config: opened))
+    (next(iter([heard.with_name("funk") / "three.wav"]))).unlink()
+    said = notices(listened(heard))
+    one, two = by_name(heard)["one.wav"], by_name(heard)["two.flac"]
+    assert (one["caption"], one["sources"]["caption"]) == ("deep house", "lm")
+    assert one["evidence"]["caption"]["source"] == "music-lm"
+    assert "one.wav: its tempo stays 124; music-lm says 62" in said
+    assert one["evidence"]["bpm"]["music-lm"] == 62 and one["bpm"] == 124
+    assert "key stays" not in said and "one.wav: music-lm: cut" in said
+    assert two["caption"] == "mine"
+
+
+def test_a_model_that_makes_no_sense_skips_the_song(heard, monkeypatch):
+    class Teller:
+        name = "whisper"
+
+        def transcribe(self, audio):
+            raise LabelError("it said 'qqq'", hint="try another model")
+
+    opened = Listener(LabelConfig(dataset=heard), lyricist=Teller())
+    monkeypatch.setattr(Listener, "open", classmethod(lambda cls, config: opened))
+    skipped = [event for event in listened(heard) if isinstance(event, events.Skipped)]
+    assert len(skipped) == 3 and skipped[0].hint == "try another model"
+    assert by_name(heard)["one.wav"]["bpm"] == 124
+
+
+def test_lyrics_get_known_marks_and_a_language(heard):
+    edited(heard, "1", lyrics="(verse 1)\nthe night is falling on the river\nand we go home")
+    listened(heard)
+    sample = samples(heard)[0]
+    assert sample["lyrics"].startswith("[Verse 1]\nthe night")
+    assert (sample["language"], sample["sources"]["language"]) == ("en", "analysis")
+    assert sample["sources"]["lyrics"] == "person"
+
+
+def test_labels_are_written_beside_the_songs(heard, tmp_path):
+    listened(heard, write_sidecars=True)
+    record = json.loads((tmp_path / "funk/one.json").read_text())
+    assert (record["bpm"], record["keyscale"], record["timesignature"]) == (124, "A minor", "4")
+    assert "funk" in (tmp_path / "funk/one.caption.txt").read_text()
+    before = by_name(heard)["one.wav"]
+    list(scan(ScanConfig(songs=tmp_path / "funk", output=heard)))
+    assert by_name(heard)["one.wav"]["sources"] == before["sources"]
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"captioner": "music-lm"}, "music"),
+        ({"lyrics": "whisper"}, "whisper"),
+        ({"beats": "beat-this", "beats_checkpoint": "no.ckpt"}, "no.ckpt|beat_this"),
+    ],
+)
+def test_a_model_that_is_missing_is_said_before_the_first_song(heard, knobs, words):
+    before = heard.read_bytes()
+    with pytest.raises(ModelError, match=words) as caught:
+        listened(heard, **knobs)
+    assert caught.value.hint and heard.read_bytes() == before
 
 
 # --- show -----------------------------------------------------------------------------------------

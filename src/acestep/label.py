@@ -1,61 +1,162 @@
 """Fill in what is missing, and show what the encoder sees."""
 
+import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from acestep.checking.finding import few
+from acestep.checking.labels import READ_IN, told
 from acestep.config import LabelConfig, PreprocessConfig
 from acestep.data.audio import inspect_audio
 from acestep.data.files import shown
-from acestep.data.labels import (
-    LANGUAGES,
-    has_words,
-    tag_advice,
-)
+from acestep.data.sidecar_files import write_sidecars
 from acestep.data.sidecars import METAS, Sidecars, fill
 from acestep.data.song import Dataset, Song, load_dataset, save_dataset
 from acestep.errors import AudioError
-from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started, Text
+from acestep.events import (
+    Event,
+    Finished,
+    Notice,
+    Progress,
+    Saved,
+    Skipped,
+    Started,
+    Stopped,
+    Text,
+)
+from acestep.labellers.listen import Listener
+from acestep.training.stopping import stop_signals
+
+SAVE_SECONDS = 20  # between saves; what a crash may cost
+MEASURED = frozenset({"no-bpm", "no-keyscale", "no-timesignature"})  # nothing more to advise then
 
 
 def label(config: LabelConfig) -> Iterator[Event]:
-    """Fill in missing labels from sidecar files and embedded tags; with ``show``, print a prompt.
+    """Fill in missing labels, song by song; with ``show``, print a prompt instead.
 
-    A person's labels stay, unless ``overwrite``. Says for each song that still has no caption what
-    to do. Raises ``DatasetError`` for the dataset file.
+    Sidecars and embedded tags first, then what is heard (:mod:`acestep.labellers.listen`). A
+    person's labels stay, unless ``overwrite`` names them. A song that cannot be read is skipped. A
+    stopped run has saved what it found, and the next one goes on from there. Raises
+    ``DatasetError`` for the dataset file, ``ModelError`` for a model that is missing.
     """
     dataset = load_dataset(config.dataset)
     if config.show is not None:
         yield from _show(config, dataset, dataset.find(config.show))
         return
+    listener = Listener.open(config)
     yield Started("label", {"songs": len(dataset.songs)})
     files = [dataset.resolve(song) for song in dataset.songs]
     folders = {_common_folder(files), Path(os.path.abspath(dataset.folder))}
     sidecars = Sidecars(sorted(folders), files, ignore=config.dataset)
     yield from sidecars.read_tables()
-    changed = 0
-    for done, (song, file) in enumerate(zip(dataset.songs, files, strict=True)):
-        yield Progress("label", done, len(files), song.filename)
-        if config.only_unlabelled and song.caption.strip():
-            continue
-        before = (song.duration, song.id)
-        found, notices = sidecars.labels(file)
-        yield from notices
-        if config.skip_metas:
-            found = {name: label for name, label in found.items() if name not in METAS}
-        filled = fill(song, found, config.overwritten())
-        yield from _measure(song, file)
-        changed += bool(filled) or (song.duration, song.id) != before
+    saver = _Saver(dataset, config.dataset)
+    with stop_signals() as stop:
+        for done, (song, file) in enumerate(zip(dataset.songs, files, strict=True)):
+            if stop.requested:
+                break
+            yield Progress("label", done, len(files), song.filename)
+            if config.only_unlabelled and not song.trusts("caption", "draft"):
+                continue
+            yield from _label_song(song, file, sidecars, listener)
+            saver.note(done)
+    saver.save()
+    if stop.requested:
+        yield Stopped("label", str(config.dataset), f"acestep label {config.dataset}")
+        return
     yield Progress("label", len(files), len(files))
-    for number, song in enumerate(dataset.songs, 1):
-        yield from _missing(config.dataset, number, song)
-    yield from _tag_notices(dataset)
-    if changed:
-        save_dataset(dataset, config.dataset)
+    yield from _closing(config, dataset, saver)
+
+
+def _label_song(
+    song: Song, file: Path, sidecars: Sidecars, listener: Listener
+) -> Iterator[Event]:
+    found, notices = sidecars.labels(file)
+    yield from notices
+    if listener.config.skip_metas:
+        found = {name: label for name, label in found.items() if name not in METAS}
+    # Labels to overwrite stand there as nobody's, until somebody has a better one
+    nobody = listener.config.overwritten() & song.sources.keys()
+    sources = {name: song.sources.pop(name) for name in nobody}
+    try:
+        fill(song, found)
+        yield from _measure(song, file)
+        if os.path.exists(file):
+            yield from listener.label(song, file)
+    except AudioError as error:
+        yield Skipped(song.filename, str(error), error.hint)
+    finally:
+        song.sources = sources | song.sources
+
+
+def _closing(config: LabelConfig, dataset: Dataset, saver: "_Saver") -> Iterator[Event]:
+    """What the songs say together, what they still lack, the sidecars, and the figures."""
+    yield from _octaves(dataset)
+    yield from told(dataset, but=READ_IN | (MEASURED if config.analysis else frozenset()))
+    drafts = [song.filename for song in dataset.songs if song.source("caption") == "draft"]
+    if drafts:
+        yield Notice(
+            f"{len(drafts)} captions are drafts from measurements ({few(drafts)}): an adapter "
+            f"learns best from your own words (acestep edit {config.dataset} 1 --caption …)"
+        )
+    if config.write_sidecars:
+        yield from write_sidecars(dataset, overwrite=bool(config.overwrite))
+    if saver.changed:
         yield Saved("dataset", str(config.dataset))
-    unlabelled = sum(not song.caption.strip() for song in dataset.songs)
-    facts = {"songs": len(dataset.songs), "changed": changed, "without_caption": unlabelled}
+    facts = {
+        "songs": len(dataset.songs),
+        "changed": saver.changed,
+        "drafts": len(drafts),
+        "without_caption": sum(not song.caption.strip() for song in dataset.songs),
+    }
     yield Finished("label", str(config.dataset), facts)
+
+
+class _Saver:
+    """Saves a dataset as songs change: at once every so often, so that a crash costs little."""
+
+    def __init__(self, dataset: Dataset, path: Path) -> None:
+        self._dataset, self._path = dataset, path
+        self._before = [_state(song) for song in dataset.songs]
+        self._known, self._changed, self._saved = set[int](), set[int](), time.monotonic()
+
+    @property
+    def changed(self) -> int:
+        """How many songs have changed."""
+        return len(self._changed)
+
+    def note(self, number: int) -> None:
+        """A song is done; save if it changed and the last time is long ago."""
+        if _state(self._dataset.songs[number]) != self._before[number]:
+            self._changed.add(number)
+            if time.monotonic() - self._saved > SAVE_SECONDS:
+                self.save()
+
+    def save(self) -> None:
+        """Save what has changed since; the version of before is kept once."""
+        if self._changed - self._known:
+            save_dataset(self._dataset, self._path, version=not self._known)
+            self._known |= self._changed
+            self._saved = time.monotonic()
+
+
+def _state(song: Song) -> str:
+    fields = {name: value for name, value in vars(song).items() if name != "origin"}
+    return json.dumps(fields, sort_keys=True, default=str)
+
+
+def _octaves(dataset: Dataset) -> Iterator[Notice]:
+    """Songs whose tempo is the odd one out, and would not be an octave away."""
+    from acestep.labellers.octaves import octave_outliers
+
+    for outlier in octave_outliers([song.bpm for song in dataset.songs]):
+        song = dataset.songs[outlier.index]
+        yield Notice(
+            f"its tempo {song.bpm} is far from the others' (about {outlier.usual:.0f}); "
+            f"{outlier.other:.0f} would not be: listen, or give --bpm-range",
+            about=song.filename,
+        )
 
 
 def _show(config: LabelConfig, dataset: Dataset, song: Song) -> Iterator[Event]:
@@ -63,8 +164,10 @@ def _show(config: LabelConfig, dataset: Dataset, song: Song) -> Iterator[Event]:
     from acestep.model.base import find_model, load_tokenizer
     from acestep.model.prompt import MAX_CAPTION_TOKENS, MAX_LYRICS_TOKENS, build_prompt
 
-    file = dataset.resolve(song)
-    yield from _measure(song, file)
+    try:
+        yield from _measure(song, dataset.resolve(song))
+    except AudioError as error:
+        yield Skipped(song.filename, str(error), error.hint)
     longest = PreprocessConfig.model_fields["max_seconds"].default
     labels = dataset.prompt_labels(song, min(song.duration, longest))
     prompt = build_prompt(labels, load_tokenizer(find_model(config.model)))
@@ -89,47 +192,17 @@ def _show(config: LabelConfig, dataset: Dataset, song: Song) -> Iterator[Event]:
 
 
 def _measure(song: Song, file: Path) -> Iterator[Event]:
-    """Find out the duration of a song that was not scanned."""
+    """Find out the duration of a song that was not scanned. Raises ``AudioError``."""
     if not os.path.exists(file):
         yield Notice(
             f"its file {shown(file)} is missing; preprocess will leave the song out",
             about=song.filename,
         )
     elif song.duration == 0:
-        try:
-            facts = inspect_audio(file)
-        except AudioError as error:
-            yield Skipped(song.filename, str(error), error.hint)
-            return
+        facts = inspect_audio(file)
         song.duration = facts.duration
         if song.id.startswith("path"):
             song.id = facts.digest[:16]
-
-
-def _missing(dataset: Path, number: int, song: Song) -> Iterator[Notice]:
-    """What a song still lacks, and what to do about it."""
-    if not song.caption.strip():
-        yield Notice(
-            f'it has no caption: acestep edit {dataset} {number} --caption "…", or write '
-            f"{Path(song.filename).stem}.caption.txt beside it",
-            about=song.filename,
-        )
-    unknown = song.language not in LANGUAGES or song.language == "unknown"
-    if has_words(song.lyrics) and not song.instrumental and unknown:
-        yield Notice(
-            f"its lyrics have no language: acestep edit {dataset} {number} --language en",
-            "info",
-            about=song.filename,
-        )
-
-
-def _tag_notices(dataset: Dataset) -> Iterator[Notice]:
-    advice = "a good tag is short, lower case and no word of a language: myjazz, xmas24"
-    for problem in tag_advice(dataset.tag):
-        yield Notice(f"{problem}; {advice}")
-    if not dataset.tag:
-        way = f"acestep edit {dataset.path} --tag …"
-        yield Notice(f"the dataset has no activation tag ({way}); {advice}", "info")
 
 
 def _common_folder(files: list[Path]) -> Path:

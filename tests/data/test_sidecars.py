@@ -212,8 +212,6 @@ def test_who_may_overwrite_whom(before, source, after):
     assert song.caption == after and changed == (["caption"] if after == "new" else [])
     assert song.source("caption") == (source if after == "new" else before)
     assert fill(song, {"caption": ("new", source)}) == []
-    fill(song, {"caption": ("newest", source)}, overwrite={"caption"})
-    assert (song.caption, song.source("caption")) == ("newest", source)
 
 
 def test_doubts():

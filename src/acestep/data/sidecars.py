@@ -17,7 +17,7 @@ source, and what a person has changed since is a sidecar's.
 import json
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,16 +176,16 @@ class Sidecars:
         return self._folders[folder]
 
 
-def fill(song: Song, found: Labels, overwrite: Collection[str] = ()) -> list[str]:
+def fill(song: Song, found: Labels) -> list[str]:
     """Give a song the labels that were found; the names of those that changed.
 
     Missing labels are filled in, and others where the new source is trusted as much
-    (:meth:`Song.trusts`) or the label is one of ``overwrite``. Who said the same first remains the
-    source: a sidecar that was written from labels adds nothing to them.
+    (:meth:`Song.trusts`). Who said the same first remains the source: a sidecar that was written
+    from labels adds nothing to them.
     """
     changed = []
     for name, (value, source) in found.items():
-        if name not in overwrite and not song.trusts(name, source):
+        if not song.trusts(name, source):
             continue
         if vars(song)[name] != value or not song.source(name):
             song.give(name, value, source)

@@ -5,10 +5,12 @@ Captions are kept without the activation tag; :meth:`Dataset.prompt_labels` puts
 label remembers where it came from (:data:`SOURCES`), so that no verb overwrites a person's words.
 """
 
+import copy
 import difflib
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,7 +18,6 @@ from typing import Any
 
 from acestep.data.files import shown, write_text
 from acestep.data.formats import (
-    FIELDS,
     Layout,
     Origin,
     WrongValue,
@@ -25,8 +26,6 @@ from acestep.data.formats import (
     read_json,
     read_sample,
     read_settings,
-    write_sample,
-    write_settings,
 )
 from acestep.data.history import keep_version
 from acestep.data.labels import (
@@ -42,6 +41,8 @@ from acestep.data.labels import (
     read_meter,
     strip_tag,
 )
+from acestep.data.rows import METADATA, dataset_file, is_table, read_rows
+from acestep.data.writing import dataset_text, layout_of
 from acestep.errors import DatasetError
 
 __all__ = [
@@ -214,12 +215,14 @@ class Dataset:
 
 
 def load_dataset(path: Path | str) -> Dataset:
-    """Read a dataset file of any of the three layouts.
+    """Read a dataset file of any layout, or the ``metadata.jsonl`` of a folder.
 
     Raises ``DatasetError`` naming the file and the place if it is missing, not JSON, not a dataset,
     of a wrong type somewhere, or written by a newer version. The file is left as it is.
     """
-    path = Path(path)
+    path = dataset_file(Path(path))
+    if is_table(path):
+        return _Reader(path).table()
     value = read_json(path, _HINT.format(shown(path)))
     reader = _Reader(path)
     if isinstance(value, list):
@@ -254,19 +257,10 @@ def save_dataset(
     A verb that saves as it goes keeps a ``version`` with its first save alone. Raises
     ``DatasetError`` if the file cannot be written.
     """
-    path = Path(path)
-    layout = layout or dataset.layout
-    samples = [_to_sample(dataset, song, path.parent, layout) for song in dataset.songs]
-    settings = write_settings(vars(dataset), layout)
-    value: Any = samples
-    if layout == "guide":
-        value = {**settings, **dataset.outer, **dataset.extra, "samples": samples}
-    elif layout == "original":
-        value = {"metadata": settings | dataset.extra, "samples": samples, **dataset.outer}
-    # Half a surrogate pair is legal in JSON and impossible in UTF-8; escaped it survives.
-    content = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
-    if content.encode("utf-8", "replace") != content.encode("utf-8", "surrogatepass"):
-        content = json.dumps(value, indent=2) + "\n"
+    path = dataset_file(Path(path))
+    layout = layout or layout_of(path, dataset.layout)
+    paths = [_path_from(dataset, song, path.parent) for song in dataset.songs]
+    content = dataset_text(dataset, paths, layout)
     target = path.resolve() if path.is_symlink() else path
     if version:
         keep_version(path)
@@ -324,6 +318,20 @@ class _Reader:
             raise self.error(wrong.place, wrong.value, wrong.problem) from wrong
         return Dataset(self.path, **{"name": name, **values}, layout=layout, extra=extra)
 
+    def table(self) -> Dataset:
+        """The dataset in a table; its name is the file's, or that of an audiofolder."""
+        try:
+            rows = read_rows(self.path)
+        except WrongValue as wrong:
+            raise self.error(wrong.place, wrong.value, wrong.problem) from wrong
+        name = self.path.parent.resolve().name if self.path.name == METADATA else self.path.stem
+        tags = Counter(tag for _, raw in rows if isinstance(tag := raw.get("custom_tag"), str))
+        tag = max(tags, key=lambda each: tags[each], default="")
+        dataset = Dataset(self.path, name, tag, layout=layout_of(self.path, "guide"))
+        dataset.songs = [self.song(dataset, raw, place) for place, raw in rows]
+        make_ids_unique(dataset.songs)
+        return dataset
+
     def song(self, dataset: Dataset, raw: Any, place: str) -> Song:
         if not isinstance(raw, dict):
             raise self.error(place, raw, "is not an object")
@@ -344,6 +352,7 @@ class _Reader:
         song.id = song.id.strip() or placeholder_id(song.audio_path)
         by_hand = changed_by_hand(raw, values)
         song.sources = song.sources | _unsigned(song, raw) | dict.fromkeys(by_hand, "person")
+        song.evidence = copy.deepcopy(song.evidence)  # the origin's stays as it was read
         tag = (dataset.tag_of(song), dataset.tag_position)
         song.origin = Origin(dataset.layout, raw, values, tag)
         return song
@@ -358,15 +367,6 @@ def _unsigned(song: Song, raw: dict[str, Any]) -> dict[str, str]:
     if song.instrumental and "sources" not in raw:  # else it is scan's --all-instrumental
         given.add("instrumental")
     return {name: "person" for name in sorted(given) if name not in song.sources}
-
-
-def _to_sample(dataset: Dataset, song: Song, folder: Path, layout: Layout) -> dict[str, Any]:
-    values = {item.name: vars(song)[item.name] for item in FIELDS}
-    values["audio_path"] = _path_from(dataset, song, folder)
-    values["keyscale"] = read_key(song.keyscale)
-    values["timesignature"] = read_meter(song.timesignature)
-    tag = (dataset.tag_of(song), dataset.tag_position)
-    return write_sample(values, song.extra, layout, song.origin, tag)
 
 
 def _path_from(dataset: Dataset, song: Song, folder: Path) -> str:

@@ -102,7 +102,7 @@ def commands(places: Places, lesson: Lesson) -> list[list[str]]:
     settings = {"--epochs": str(lesson.epochs), **SETTINGS}
     return [
         ["scan", songs, "-o", dataset, "--tag", TAG, "--all-instrumental"],
-        ["label", dataset],
+        ["label", dataset, "--no-analysis", "--captioner", "none"],
         ["preprocess", dataset, "-o", tensors, "--model", lesson.model],
         ["train", tensors, "-o", str(places.run), *itertools.chain(*settings.items())],
         ["export", str(places.run), "-o", str(places.adapter)],

@@ -3,6 +3,7 @@
 import copy
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,14 @@ from acestep.labellers.lm_prompt import CODES
 from acestep.labellers.music_lm import MusicLM, load_music_lm
 from acestep.model.find import find_model
 from acestep.model.parts import Parts
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="module")
+def base():
+    """A tiny base model in the published layout."""
+    return find_model(str(GOLDEN / "upstream_tiny" / "acestep-v15-turbo"))
 
 
 @pytest.fixture(scope="module")
@@ -34,11 +43,11 @@ def short_answers(monkeypatch, folder):
 
 
 @pytest.fixture(scope="module")
-def loaded(folder):
+def loaded(folder, base):
     """Found by itself in the folder of models."""
     with pytest.MonkeyPatch.context() as around:
         around.setenv("ACESTEP_MODELS", str(folder.parent))
-        return load_music_lm(model=find_model("mini"), device="cpu", seed=3)
+        return load_music_lm(model=base, device="cpu", seed=3)
 
 
 def song(seconds=3.0):
@@ -86,15 +95,24 @@ def test_the_randomness_around_is_left_alone(loaded):
     assert torch.equal(torch.rand(1), expected)
 
 
-def test_the_model_is_asked_about_the_codes_of_the_song(loaded, monkeypatch):
+def test_the_model_is_asked_about_the_codes_of_the_song(loaded, base, monkeypatch):
     asked = []
     monkeypatch.setattr(loaded, "answer", lambda codes: asked.append(codes) or "<think>\n</think>")
     with pytest.raises(LabelError, match="gave no caption; it said '<think>"):
         loaded.describe(song(), 3.0)
     with pytest.raises(LabelError, match="gave no lyrics"):
         loaded.transcribe(song())
-    parts = Parts(find_model("mini"), torch.device("cpu"), torch.float32)
+    parts = Parts(base, torch.device("cpu"), torch.float32)
     assert asked == [audio_codes(parts, song(), 3)] * 2 and len(asked[0]) == 15
+
+
+def test_codes_of_the_packaged_model_can_be_asked_about_but_mean_nothing(loaded):
+    mini = find_model("mini")
+    parts = Parts(mini, torch.device("cpu"), torch.float32)
+    assert again(loaded, parts=parts).describe(song(), 3.0).caption
+    with pytest.raises(ModelError, match="those of the model 'mini' are others") as caught:
+        load_music_lm(model=mini)
+    assert "--model acestep-v15-turbo" in caught.value.hint
 
 
 def test_a_song_that_does_not_fit_is_cut_and_it_is_said(loaded, monkeypatch):
@@ -117,9 +135,9 @@ def test_silence_is_not_described(loaded):
         loaded.describe(np.zeros((2, 48_000), np.float32), 1.0)
 
 
-def test_a_model_that_is_not_there_says_what_to_download():
+def test_a_model_that_is_not_there_says_what_to_download(base):
     with pytest.raises(ModelError, match="'acestep-5Hz-lm-4B' is not on this machine") as caught:
-        load_music_lm("acestep-5Hz-lm-4B", model=find_model("mini"))
+        load_music_lm("acestep-5Hz-lm-4B", model=base)
     assert "ACE-Step/acestep-5Hz-lm-4B" in caught.value.hint and "8.4 GB" in caught.value.hint
 
 
@@ -152,7 +170,7 @@ def edit_config(**values):
         ("model.safetensors", lambda file: file.unlink(), "model.safetensors is missing"),
     ],
 )
-def test_a_damaged_folder_is_named(folder, tmp_path, name, change, message):
+def test_a_damaged_folder_is_named(folder, base, tmp_path, name, change, message):
     with pytest.raises(ModelError, match=message) as caught:
-        load_music_lm(broken(folder, tmp_path, name, change), model=find_model("mini"))
+        load_music_lm(broken(folder, tmp_path, name, change), model=base)
     assert "broken" in str(caught.value)

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -13,6 +14,8 @@ from acestep.labellers.text_models import (
     open_lyricist,
 )
 from acestep.model.find import find_model
+
+PUBLISHED = Path(__file__).parents[1] / "golden" / "upstream_tiny" / "acestep-v15-turbo"
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +32,7 @@ def nothing_around(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_each_kind_says_what_it_lacks(opens, kind, tmp_path):
     with pytest.raises(ModelError) as caught:
-        opens(kind, tmp_path / "nothing", model=find_model("mini"), device="cpu")
+        opens(kind, tmp_path / "nothing", model=find_model(str(PUBLISHED)), device="cpu")
     assert "ownload" in caught.value.hint or "pip install" in caught.value.hint
 
 

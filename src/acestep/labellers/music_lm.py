@@ -30,7 +30,7 @@ from acestep.labellers.lm_answer import describe_answer
 from acestep.labellers.lm_grammar import AnswerGrammar, Vocabulary, answer_steps
 from acestep.labellers.lm_prompt import fit_codes, prompt_ids
 from acestep.model.device import choose_device
-from acestep.model.find import MAIN_REPO
+from acestep.model.find import MAIN_REPO, MINI
 from acestep.model.layout import BaseModel, read_config, read_header, weight_files
 from acestep.model.parts import Parts
 
@@ -149,8 +149,15 @@ def load_music_lm(
     ``wanted`` is a folder, ``acestep-5Hz-lm-0.6B``, ``-1.7B`` or ``-4B`` in ``$ACESTEP_MODELS``, or
     a Hub id; None takes the first that is there of 1.7B, 4B and 0.6B. ``model`` is the base model
     whose VAE and audio tokenizer make the codes. It computes in bfloat16 on cuda, else in float32.
-    Raises :class:`ModelError`: what to download, how big it is, where to put it.
+    The codes of the model ``mini`` are its own, so it is refused. Raises :class:`ModelError`: what
+    to download, how big it is, where to put it.
     """
+    if model.source == MINI:
+        raise ModelError(
+            "the music language model reads the codes of the published base models, and those of "
+            f"the model {MINI!r} are others",
+            hint="Name a published one, for example --model acestep-v15-turbo.",
+        )
     folder = find_text_model(
         wanted,
         PUBLISHED,

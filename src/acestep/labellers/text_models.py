@@ -55,7 +55,8 @@ def open_captioner(
     """The captioner of that kind, loaded: ``path`` is a folder, a name or a Hub id.
 
     ``model`` is the base model that turns audio into the codes which the music language model
-    reads. Raises :class:`~acestep.errors.ModelError`.
+    reads: a published one, since those of ``mini`` mean nothing to it. Raises
+    :class:`~acestep.errors.ModelError`.
     """
     wanted = None if path is None else str(path)
     match kind:

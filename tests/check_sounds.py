@@ -53,9 +53,7 @@ def write_mp3(path: Path, audio: np.ndarray, rate: int = RATE, level: float = 0.
 
 def write_ogg(path: Path, audio: np.ndarray, subtype: str = "VORBIS", level: float = 0.6) -> Path:
     """Vorbis or Opus at 48 kHz, in blocks."""
-    with sf.SoundFile(
-        path, "w", RATE, 2, subtype, format="OGG", compression_level=level
-    ) as file:
+    with sf.SoundFile(path, "w", RATE, 2, subtype, format="OGG", compression_level=level) as file:
         for begin in range(0, audio.shape[1], 65_536):
             file.write(audio[:, begin : begin + 65_536].T)
     return path

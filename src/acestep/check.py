@@ -8,10 +8,11 @@ from acestep.checking.page import page
 from acestep.checking.report import Report, as_json, make_report, table
 from acestep.checking.signal import Signal, measure, signal_findings
 from acestep.checking.sound import read_sound
-from acestep.checking.whole import whole_findings
+from acestep.checking.whole import Measured, whole_findings
 from acestep.config import CheckConfig
 from acestep.data.files import shown, write_json, write_text
 from acestep.data.song import Dataset, Song, load_dataset
+from acestep.data.variants import songs_of_origin
 from acestep.errors import AceStepError, AudioError, DatasetError
 from acestep.events import Event, Finished, Progress, Saved, Skipped, Started, Text
 from acestep.model.find import find_model
@@ -31,8 +32,7 @@ def check(config: CheckConfig) -> Iterator[Event]:
     signals: dict[str, Signal] = {}
     if not config.labels_only:
         yield from _listen(dataset, signals, found)
-        tempi = dict(zip(song_names(dataset), (song.bpm for song in dataset.songs), strict=True))
-        found += whole_findings([(name, one, tempi[name]) for name, one in signals.items()])
+        found += whole_findings(_measured(dataset, signals))
     found += findings(dataset, _counter(dataset, config.model))
     songs = [
         (name, song.duration, signals.get(name))
@@ -66,6 +66,15 @@ def _listen(dataset: Dataset, signals: dict[str, Signal], found: list[Finding]) 
         signals[name] = signal
         found += signal_findings(name, signal)
     yield Progress("check", total, total)
+
+
+def _measured(dataset: Dataset, signals: dict[str, Signal]) -> list[Measured]:
+    origins = songs_of_origin(dataset.songs)
+    return [
+        Measured(name, signals[name], song.bpm, origins.get(song.id, song.id))
+        for name, song in zip(song_names(dataset), dataset.songs, strict=True)
+        if name in signals
+    ]
 
 
 def _counter(dataset: Dataset, model: str | None) -> Tokens:

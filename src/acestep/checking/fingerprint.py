@@ -2,7 +2,8 @@
 
 After Haitsma and Kalker (ISMIR 2002), with fewer bits over longer windows: 16 bits a step say in
 which of 17 bands energy rises faster than in the next one. They do not change with the level, and
-little with encoding; windows of a second make up for a shift by a part of a step.
+little with encoding; windows of a second make up for a shift by a part of a step, and bits that are
+nearly undecided stay open and are not compared.
 """
 
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 RATE = 8000  # Hz, at which it listens
-WINDOW, HOP = 8192, 400  # samples: a second, 20 steps a second
+WINDOW, HOP = 8192, 800  # samples: a second, 10 steps a second
 STEPS = RATE // HOP
 BANDS = 17
 LOWEST, HIGHEST = 300.0, 3400.0  # Hz; what every encoder keeps
-APART = 20  # steps between what is compared: a second
-SAME = 0.25  # share of bits that differ, below which it is the same music
+APART = 10  # steps between what is compared: a second
+SAME = 0.2  # share of bits that differ, below which it is the same music
 SHORTEST = 12.0  # seconds that two songs must have in common
+DOUBTFUL = 0.1  # share of bits that are left open: those that the least noise would turn
 SILENT = 1e-10  # of the loudest step's power
 
 
@@ -31,7 +33,10 @@ class Match:
 
 
 def fingerprint(samples: np.ndarray, rate: int) -> np.ndarray:
-    """The signs ``[steps, 16]`` (int8 ±1; 0 in silence) of ``[n]``; no steps for 2 s and less."""
+    """The signs ``[steps, 16]`` of ``[n]``: int8 ±1, 0 for an open bit and in silence.
+
+    What is shorter than 2 s has no steps.
+    """
     from scipy.signal import resample_poly
 
     divisor = int(np.gcd(rate, RATE))
@@ -47,7 +52,9 @@ def fingerprint(samples: np.ndarray, rate: int) -> np.ndarray:
         energy[first : first + 500] = np.add.reduceat(power, edges, axis=1)[:, :-1]
     heard = energy.sum(1) > SILENT * energy.sum(1).max()
     levels = np.log(energy + 1e-20)
-    signs = np.sign(np.diff(levels[APART:] - levels[:-APART], axis=1)).astype(np.int8)
+    rise = np.diff(levels[APART:] - levels[:-APART], axis=1)
+    signs = np.sign(rise).astype(np.int8)
+    signs[np.abs(rise) < np.quantile(np.abs(rise), DOUBTFUL)] = 0
     signs[~(heard[APART:] & heard[:-APART])] = 0
     return signs
 
@@ -58,24 +65,24 @@ def best_match(one: np.ndarray, other: np.ndarray) -> Match | None:
     if min(len(one), len(other)) < least:
         return None
     size = 1 << (len(one) + len(other) - 1).bit_length()
-    agree = _correlate(one.astype(np.float32), other.astype(np.float32), size)
-    heard = _correlate(_heard(one), _heard(other), size)
-    shifts = np.concatenate([np.arange(len(other)), np.arange(-len(one) + 1, 0)])
-    both = np.rint(heard[shifts])
-    bits = (BANDS - 1) * np.maximum(both, 1)
-    errors = np.where(both >= least, (1 - agree[shifts] / bits) / 2, 1.0)
+    agree = _correlate(one, other, size)
+    bits = np.maximum(_correlate(np.abs(one), np.abs(other), size), 1)
+    both = np.rint(_correlate(_heard(one), _heard(other), size))
+    errors = np.where(both >= least, (1 - agree / bits) / 2, 1.0)
     best = int(errors.argmin())
     if both[best] < least:
         return None
-    return Match(float(errors[best]), float(both[best] / STEPS), float(shifts[best] / STEPS))
+    shift = best if best < len(other) else best - size
+    return Match(max(0.0, float(errors[best])), float(both[best] / STEPS), shift / STEPS)
 
 
 def _heard(signs: np.ndarray) -> np.ndarray:
     """``[steps, 1]``: 1 where there is sound."""
-    return np.abs(signs).max(1, keepdims=True).astype(np.float32)
+    return np.abs(signs).max(1, keepdims=True)
 
 
 def _correlate(one: np.ndarray, other: np.ndarray, size: int) -> np.ndarray:
     """``Σ one[t] · other[t + shift]`` at index ``shift`` (negative ones from the end)."""
-    product = np.conj(np.fft.rfft(one, size, axis=0)) * np.fft.rfft(other, size, axis=0)
+    first, second = (np.fft.rfft(s.astype(np.float32), size, axis=0) for s in (one, other))
+    product = np.conj(first) * second
     return np.fft.irfft(product.sum(1), size)

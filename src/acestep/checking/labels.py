@@ -13,6 +13,7 @@ from acestep.data.lyrics import lyrics_advice
 from acestep.data.scripts import letters_by_script
 from acestep.data.sidecars import doubts
 from acestep.data.song import Dataset, Song
+from acestep.data.variants import read_variant
 from acestep.events import Notice
 from acestep.model.prompt import MAX_CAPTION_TOKENS
 
@@ -127,9 +128,10 @@ def _length(name: str, song: Song) -> Iterator[Finding]:
 
 
 def _caption(name: str, dataset: Dataset, song: Song) -> Iterator[Finding]:
-    shown = song.genre if dataset.shows_genre(song) else song.caption
+    shown, prompt = _words(dataset, song), dataset.tag_of(song).strip()
+    if prompt and dataset.tag_position == "replace":
+        return  # the tag is all that its prompt says, on purpose
     if not shown.strip():
-        prompt = dataset.tag_of(song).strip()
         level: Level = "warning" if prompt else "error"
         rest = "the tag is all that its prompt says" if prompt else "it cannot be used"
         yield Finding(
@@ -144,14 +146,20 @@ def _caption(name: str, dataset: Dataset, song: Song) -> Iterator[Finding]:
         )  # fmt: skip
 
 
+def _words(dataset: Dataset, song: Song) -> str:
+    """What a song's prompt shows beside the tag."""
+    return song.genre if dataset.shows_genre(song) else song.caption
+
+
 def _same_captions(dataset: Dataset) -> Iterator[Finding]:
     """Captions that several songs share: what differs between them is then told by nothing."""
     alike: dict[str, list[str]] = defaultdict(list)
     for name, song in zip(song_names(dataset), dataset.songs, strict=True):
-        if song.caption.strip() and not dataset.shows_genre(song):
+        replaced = dataset.tag_of(song).strip() and dataset.tag_position == "replace"
+        if not (replaced or dataset.shows_genre(song) or read_variant(song)):
             alike[" ".join(song.caption.lower().split())].append(name)
     for caption, names in alike.items():
-        if len(names) > 1:
+        if caption and len(names) > 1:
             yield Finding(
                 "same-caption", "warning", None,
                 f"{len(names)} songs have the same caption: {', '.join(names)}",

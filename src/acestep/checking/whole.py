@@ -1,6 +1,7 @@
 """What only shows when songs are held beside each other: copies, loudness, an odd one out."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
@@ -16,55 +17,67 @@ FAR, FARTHER = 3.0, 2.0  # deviations of the other songs; times the median of al
 EXCERPT = 0.9  # of the longer song; what is less is an excerpt of it
 TEMPO_SPREAD = 0.1  # octaves; songs of one style that agree better are not told apart by it
 
-Measured = Sequence[tuple[str, Signal, int | None]]  # song, its sound, its tempo if that is known
+
+@dataclass(frozen=True)
+class Measured:
+    """A song that was listened to. ``bpm`` is None where the tempo is not known; songs of one
+    ``family`` are variants of each other on purpose."""
+
+    name: str
+    signal: Signal
+    bpm: int | None = None
+    family: str = ""
 
 
-def whole_findings(measured: Measured) -> Iterator[Finding]:
+def whole_findings(measured: Sequence[Measured]) -> Iterator[Finding]:
     """What is wrong with the songs as a set; nothing with one song."""
     yield from _copies(measured)
     yield from _loudness(measured)
     yield from _odd_ones(measured)
 
 
-def _copies(measured: Measured) -> Iterator[Finding]:
-    for (first, one, _), (second, other, _) in combinations(measured, 2):
-        match = best_match(one.print, other.print)
+def _copies(measured: Sequence[Measured]) -> Iterator[Finding]:
+    for one, other in combinations(measured, 2):
+        if one.family and one.family == other.family:
+            continue
+        match = best_match(one.signal.print, other.signal.print)
         if match is None or match.errors >= SAME:
             continue
-        longer = max(one.seconds, other.seconds)
-        whole = min(one.seconds, other.seconds) > EXCERPT * longer
-        shared = f"{match.seconds:.0f} s in common, {match.errors:.0%} of the fingerprint differs"
+        lengths = one.signal.seconds, other.signal.seconds
+        whole = min(lengths) > EXCERPT * max(lengths)
         what = "the same music as" if whole else "of one recording with"
         yield Finding(
-            "duplicate" if whole else "excerpt", "warning", second,
-            f"it is {what} {first}: {shared}",
+            "duplicate" if whole else "excerpt", "warning", other.name,
+            f"it is {what} {one.name}: {match.seconds:.0f} s in common, of whose fingerprint "
+            f"{match.errors:.0%} differs",
             "keep the better one: what is there twice is learned twice", round(match.errors, 4),
         )  # fmt: skip
 
 
-def _loudness(measured: Measured) -> Iterator[Finding]:
-    known = [(song, one.loudness) for song, one, _ in measured if one.loudness is not None]
+def _loudness(measured: Sequence[Measured]) -> Iterator[Finding]:
+    levels = [(song.name, song.signal.loudness) for song in measured]
+    known = [(name, loudness) for name, loudness in levels if loudness is not None]
     if len(known) < 2:
         return
     median = float(np.median([loudness for _, loudness in known]))
-    for song, loudness in known:
+    for name, loudness in known:
         if abs(loudness - median) > APART:
             word = "louder" if loudness > median else "softer"
             yield Finding(
-                "loudness", "warning", song,
+                "loudness", "warning", name,
                 f"it is {abs(loudness - median):.1f} LU {word} than the others "
                 f"({loudness:.1f} LUFS, their median {median:.1f})",
                 "bring the songs to one loudness", round(loudness - median, 2),
             )  # fmt: skip
 
 
-def _odd_ones(measured: Measured) -> Iterator[Finding]:
+def _odd_ones(measured: Sequence[Measured]) -> Iterator[Finding]:
     """Songs that sound or move unlike all others: a style is one style."""
     if len(measured) < COMPARED:
         return
-    timbre = distances([one.timbre for _, one, _ in measured])
-    tempo = _tempo_distances([bpm for _, _, bpm in measured])
-    for (song, _, _), sound, pace in zip(measured, timbre, tempo, strict=True):
+    timbre = distances([song.signal.timbre for song in measured])
+    tempo = _tempo_distances([song.bpm for song in measured])
+    for song, sound, pace in zip(measured, timbre, tempo, strict=True):
         odd = [
             f"its {what} lies {distance:.1f} deviations from theirs"
             for what, distance, usual in (
@@ -75,7 +88,7 @@ def _odd_ones(measured: Measured) -> Iterator[Finding]:
         ]
         if odd:
             yield Finding(
-                "odd-one-out", "warning", song,
+                "odd-one-out", "warning", song.name,
                 f"it is unlike the other songs: {' and '.join(odd)}",
                 "one style teaches best; leave it out if it is of another",
                 round(float(max(sound, pace)), 3),

@@ -73,16 +73,9 @@ def songs_of_origin(songs: Iterable[Song]) -> dict[str, str]:
     """
     songs = list(songs)
     by_id = {song.id: song for song in songs}
-    by_path = {song.audio_path: song for song in songs if read_variant(song) is None}
-    origins = {}
-    for song in songs:
-        origin, seen = _origin(song, by_id, by_path), {song.id}
-        while origin in by_id and origin not in seen:  # a variant of a variant, by hand
-            seen.add(origin)
-            origin = _origin(by_id[origin], by_id, by_path)
-        if origin != song.id:
-            origins[song.id] = origin
-    return origins
+    by_path = {song.audio_path: song.id for song in songs if read_variant(song) is None}
+    roots = {song.id: _root(song.id, by_id, by_path) for song in songs}
+    return {song: root for song, root in roots.items() if root != song}
 
 
 def variant_marks(songs: Iterable[Song]) -> dict[str, dict[str, Any]]:
@@ -117,10 +110,12 @@ def transposed(key: str | None, cents: float) -> str | None:
     return f"{_TONICS[place % 12]} {scale}"
 
 
-def _origin(song: Song, by_id: dict[str, Song], by_path: dict[str, Song]) -> str:
-    variant = read_variant(song)
-    if variant is None:
-        return song.id
-    if variant.of not in by_id and variant.of_path in by_path:
-        return by_path[variant.of_path].id
-    return variant.of
+def _root(song: str, by_id: dict[str, Song], by_path: dict[str, str]) -> str:
+    """The song at the beginning; of variants that name each other, by hand, the first by name."""
+    chain = [song]
+    while chain[-1] in by_id and (variant := read_variant(by_id[chain[-1]])) is not None:
+        of = variant.of if variant.of in by_id else by_path.get(variant.of_path, variant.of)
+        if of in chain:
+            return min(chain[chain.index(of) :])
+        chain.append(of)
+    return chain[-1]

@@ -24,7 +24,6 @@ from acestep.knobs import outside_recommended, unknown
 from acestep.terminal import Screen, failure, is_main_process, open_screen
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-_HOMES = {"edit": "acestep.label"}  # a verb lives in the module of its name but for these
 
 Verb = Callable[[Any], Generator[Event, None, None]]
 
@@ -114,7 +113,7 @@ def _follow(happening: Generator[Event, None, None], screen: Screen) -> int:
 def _verb(name: str, verbs: Mapping[str, Verb] | None) -> Verb:
     if verbs is not None:
         return verbs[name]
-    return getattr(import_module(_HOMES.get(name, f"acestep.{name}")), name)
+    return getattr(import_module(f"acestep.{name}"), name)
 
 
 def overview() -> str:

@@ -135,6 +135,8 @@ def test_what_stands_nowhere(tokenizer, vocabulary):
         (token,) = tokenizer(text, add_special_tokens=False)["input_ids"]
         assert not vocabulary.text[token], text
     assert not vocabulary.text[len(tokenizer) :].any()
+    (blank,) = tokenizer("\n\n", add_special_tokens=False)["input_ids"]
+    assert vocabulary.text[blank] and not vocabulary.breaks[blank] and not vocabulary.line[blank]
 
 
 def test_a_tokenizer_of_another_model_is_refused(tokenizer):

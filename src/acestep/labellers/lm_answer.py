@@ -18,7 +18,7 @@ from acestep.labellers.described import (
 from acestep.labellers.lm_grammar import DURATIONS, TEMPI
 
 FIELDS = ("bpm", "caption", "duration", "genres", "keyscale", "language", "timesignature")
-_THOUGHT = re.compile(r"<(think|reasoning)>(.*?)(</\1>|\Z)", re.DOTALL)
+_THOUGHT = re.compile(r"<(think|reasoning)>(.*?)(?:</\1>|\Z)", re.DOTALL)
 _HEADING = re.compile(r"\s*#\s*lyrics?\s*:?[^\S\n]*(\n|\Z)", re.IGNORECASE)
 _END = re.compile(r"<\|(im_end|endoftext)\|>")
 
@@ -82,7 +82,7 @@ def _parts(text: str) -> tuple[str, str]:
     thought = _THOUGHT.search(text)
     if thought is None:
         return text.partition("<|audio_code_")[0], ""
-    rest = _END.split(text[thought.end() :])[0] if thought[3] else ""
+    rest = _END.split(text[thought.end() :])[0]
     heading = _HEADING.match(rest)
     return thought[2], rest[heading.end() if heading else 0 :].strip()
 

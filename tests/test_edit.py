@@ -146,3 +146,95 @@ def test_contradictions_and_mistakes_change_nothing(dataset, tmp_path):
             EditConfig(dataset=dataset, song="1", bpm=bpm)
     assert dataset.read_bytes() == before
     assert not os.path.exists(f"{dataset}.history")
+
+
+def test_many_songs_are_changed_at_once(dataset):
+    edited(dataset, "1", bpm=50, caption="jazz, soft")
+    edited(dataset, "2", bpm=100, caption="rock")
+    said = edited(dataset, where="bpm<60", set=["bpm*=2", "language=en"])
+    assert [sample["bpm"] for sample in samples(dataset)] == [100, 100, None]
+    assert [sample["language"] for sample in samples(dataset)] == ["en", "unknown", "unknown"]
+    assert "1 of 3 songs: bpm<60" in notices(said) and "1 songs changed" in notices(said)
+    edited(dataset, where="language==unknown", language="ko", instrumental=False)
+    assert [sample["language"] for sample in samples(dataset)] == ["en", "ko", "ko"]
+    edited(dataset, prepend="lo-fi", append="live", replace=("rock", "pop"), strip="jazz")
+    assert [sample["caption"] for sample in samples(dataset)] == [
+        "myjazz, lo-fi, soft, live", "myjazz, lo-fi, pop, live", ""]  # fmt: skip
+    edited(dataset, "b.flac", set=["caption+=, late"])
+    assert samples(dataset)[1]["caption"] == "myjazz, lo-fi, pop, live, late"
+
+
+def test_where_nothing_fits_or_one_result_is_wrong_nothing_is_saved(dataset):
+    edited(dataset, "1", bpm=300)
+    before = dataset.read_bytes()
+    said = edited(dataset, where="bpm<60", set=["bpm*=2"], bpm=90)
+    assert "0 of 3 songs" in notices(said) and not any(isinstance(e, events.Saved) for e in said)
+    for wrong in ({"set": ["caption=x", "bpm*=4"]}, {"where": "bmp<3", "bpm": 90},
+                  {"set": ["bpm"]}, {"where": "bpm<60"}):  # fmt: skip
+        with pytest.raises(ConfigError):
+            edited(dataset, **wrong)
+    assert dataset.read_bytes() == before
+
+
+def test_every_save_can_be_undone_and_an_undo_too(dataset):
+    edited(dataset, "1", bpm=50)
+    edited(dataset, where="bpm<60", set=["bpm*=2"])
+    (history,) = [e.text for e in edited(dataset, history=True) if isinstance(e, events.Text)]
+    lines = history.splitlines()
+    assert lines[0].startswith("now") and lines[0].endswith("1 song: bpm")
+    assert [line.split()[:2] for line in lines[1:]] == [["--undo", "1"], ["--undo", "2"]]
+    edited(dataset, undo=1)
+    assert samples(dataset)[0]["bpm"] == 50
+    edited(dataset, undo=1)
+    assert samples(dataset)[0]["bpm"] is None
+    edited(dataset, redo=2)
+    assert samples(dataset)[0]["bpm"] == 100
+    with pytest.raises(DatasetError, match="2 earlier versions"):
+        edited(dataset, undo=3)
+    dataset.write_text("broken")
+    edited(dataset, undo=1)
+    assert samples(dataset)[0]["bpm"] == 100
+
+
+def test_a_step_in_the_history_is_given_alone(dataset):
+    for beside in ({"bpm": 3}, {"redo": 1}, {"history": True}, {"tag": "x"}, {"set": ["bpm=3"]}):
+        with pytest.raises(ConfigError, match="given alone"):
+            EditConfig(dataset=dataset, undo=1, **beside)
+    with pytest.raises(ConfigError, match="at least 1"):
+        EditConfig(dataset=dataset, undo=0)
+    with pytest.raises(ConfigError, match="named already"):
+        EditConfig(dataset=dataset, song="1", where="bpm<3", bpm=4)
+    with pytest.raises(ConfigError, match="of nothing"):
+        EditConfig(dataset=dataset, replace=("", "x"))
+
+
+def test_a_dataset_becomes_a_table_and_an_audiofolder_and_comes_back(dataset, tmp_path):
+    edited(dataset, "1", caption="=warm", bpm=90, lyrics="la\nla")
+    before = load_dataset(dataset)
+    edited(dataset, save_as=tmp_path / "songs.csv", format="csv")
+    edited(dataset, save_as=tmp_path / "also.csv")
+    assert (tmp_path / "songs.csv").read_bytes() == (tmp_path / "also.csv").read_bytes()
+    said = edited(dataset, save_as=tmp_path / "set", format="audiofolder", tag_position="append")
+    assert "a table keeps no tag position" in notices(said)
+    for made in ("songs.csv", "set"):
+        after = load_dataset(tmp_path / made)
+        assert after.tag == "myjazz" and all(after.resolve(s).is_file() for s in after.songs)
+        for old, new in zip(before.songs, after.songs, strict=True):
+            assert (new.caption, new.bpm, new.lyrics, new.id, new.sources) == (
+                old.caption, old.bpm, old.lyrics, old.id, old.sources)  # fmt: skip
+    edited(tmp_path / "songs.csv", set=["bpm*=2"])
+    assert load_dataset(tmp_path / "songs.csv").songs[0].bpm == 180
+    edited(tmp_path / "songs.csv", undo=1)
+    edited(tmp_path / "set", "1", bpm=91)
+    edited(tmp_path / "set", undo=1)
+    assert [load_dataset(tmp_path / p).songs[0].bpm for p in ("songs.csv", "set")] == [90, 90]
+    edited(tmp_path / "songs.csv", save_as=tmp_path / "again.json", format="guide")
+    assert samples(tmp_path / "again.json")[0]["caption"] == "myjazz, =warm"
+
+
+def test_a_layout_and_an_ending_that_disagree_are_refused(dataset):
+    for knobs in ({"format": "csv"}, {"format": "csv", "save_as": "x.json"},
+                  {"format": "list", "save_as": "x.csv"}, {"format": "audiofolder"},
+                  {"link": True}):  # fmt: skip
+        with pytest.raises(ConfigError, match="--save-as|is read as|it is for"):
+            EditConfig(dataset=dataset, **knobs)

@@ -53,7 +53,11 @@ def test_documented_command_lines_are_understood(line):
 
 
 # What a knob does not go without
-BESIDE = {("export", "model"): ["--format", "merged"]}
+BESIDE = {
+    ("export", "model"): ["--format", "merged"],
+    ("edit", "format"): ["--save-as", "x"],
+    ("edit", "link"): ["--format", "audiofolder", "--save-as", "x"],
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -72,6 +76,14 @@ def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
             assert len(config.model_fields_set) == len(places) + 1 + len(beside) // 2
             underscored = flag[:2] + flag[2:].replace("-", "_")
             assert parse(name, [*places, *beside, underscored, *values]).config == config
+
+
+def test_a_flag_may_mean_something_without_a_value():
+    for arguments, steps in ((["--undo"], 1), (["--undo", "3"], 3), (["--undo=3"], 3)):
+        assert vars(parse("edit", ["d.json", *arguments]).config)["undo"] == steps
+    assert "--undo [N]" in help_text("edit")
+    with pytest.raises(ConfigError, match="--redo x: must be a whole number"):
+        parse("edit", ["d.json", "--redo", "x"])
 
 
 def test_every_command_line_in_the_documentation_is_understood():

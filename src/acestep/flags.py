@@ -49,7 +49,9 @@ def parse(name: str, arguments: list[str]) -> Command:
     values: dict[str, Any] = {}
     for knob in knobs(config_class):
         value = given.get(knob.name)
-        if value == _NO_VALUE or (isinstance(value, list) and _NO_VALUE in value):
+        if value == _NO_VALUE and knob.bare is not None:
+            values[knob.name] = knob.bare
+        elif value == _NO_VALUE or (isinstance(value, list) and _NO_VALUE in value):
             wrong.append(f"{knob.label}: needs a value: {knob.allowed()}")
         elif value is not None:
             values[knob.name] = value
@@ -134,7 +136,7 @@ def _adder(config_class: type[Config], *, reading: bool) -> Callable[..., Any]:
             settings["metavar"] = _metavar(knob)
             if knob.count not in (1, None):
                 settings |= {"action": "store", "nargs": "*" if reading else knob.count}
-            elif reading:
+            elif reading or knob.bare is not None:
                 settings |= {"nargs": "?", "const": _NO_VALUE}
         return parser.add_argument(*names, **settings)
 

@@ -49,7 +49,7 @@ class Knob:
     ``limits`` are the hard ones (``ge``, ``gt``, ``le``, ``lt``). ``recommended`` is the guide's
     range, in multiples of the knob ``times`` if that is named, and not where the knob ``unless[0]``
     is ``unless[1]``. ``count`` is how many values it takes: one, a fixed number, or None for a flag
-    that may be given several times.
+    that may be given several times. ``bare`` is what the flag means without a value, if anything.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Knob:
     times: str | None
     unless: tuple[str, str] | None
     count: int | None
+    bare: int | None = None
 
     @property
     def label(self) -> str:
@@ -272,6 +273,7 @@ def _knob(name: str, field: FieldInfo) -> Knob:
         times=extra.get("times"),
         unless=extra.get("unless"),
         count=count,
+        bare=extra.get("bare"),
     )
 
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from acestep.data.tables import read_tables
@@ -107,3 +109,22 @@ def test_later_tables_win_and_only_those_of_the_folder_itself_count(tmp_path):
 
 def test_a_missing_folder_has_no_tables(tmp_path):
     assert read_tables(tmp_path / "none", []) == ({}, [])
+
+
+def test_other_labels_and_metadata_of_an_audiofolder_are_read(tmp_path):
+    lines = [{"file_name": "a.wav", "text": "warm", "bpm": 90, "instrumental": True, "x": [1]},
+             {"file_name": "b.wav", "lyrics": "la la", "language": "KO", "bpm": None}]  # fmt: skip
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    labels, notices = table(tmp_path, "File,Genre,TimeSignature,Title\nb.wav,'=jazz,3/4,'-\n")
+    assert notices == []
+    assert labels == {
+        "a.wav": {"caption": "warm", "bpm": 90, "instrumental": True},
+        "b.wav": {"lyrics": "la la", "language": "ko", "instrumental": False, "genre": "=jazz",
+                  "timesignature": "3", "title": "-"},
+    }  # fmt: skip
+
+
+def test_json_lines_that_are_none_are_reported(tmp_path):
+    (tmp_path / "metadata.jsonl").write_text("{}\n{", encoding="utf-8")
+    labels, notices = table(tmp_path, "File,BPM\na.wav,90\n")
+    assert labels == {"a.wav": {"bpm": 90}} and "line 2 is not valid JSON" in notices[0]

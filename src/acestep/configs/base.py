@@ -35,14 +35,16 @@ def knob(
     recommended: tuple[float, float] | None = None,
     times: str | None = None,
     unless: tuple[str, str] | None = None,
+    bare: int | None = None,
     **limits: Any,
 ) -> Any:
     """A config field: default, one sentence, hard limits, and the guide's range if it has one.
 
     ``times`` names another knob that the recommended range is a multiple of; ``unless`` names one
-    and the value of it beside which the range does not hold.
+    and the value of it beside which the range does not hold. ``bare`` is the value of a flag that
+    is given without one.
     """
-    extra: Any = {"recommended": recommended, "times": times, "unless": unless}
+    extra: Any = {"recommended": recommended, "times": times, "unless": unless, "bare": bare}
     return Field(default, description=help, json_schema_extra=extra, **limits)
 
 

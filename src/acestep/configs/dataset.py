@@ -44,9 +44,7 @@ class LabelConfig(Config):
     )
     analysis: bool = knob(True, "Tempo, key and time signature from the sound.")
     skip_metas: bool = knob(False, "Leave tempo, key and time signature alone (N/A).")
-    bpm_range: str | None = knob(
-        None, "Tempi to choose from, for example 60-120: settles octaves."
-    )
+    bpm_range: str | None = knob(None, "Tempi to choose from, for example 60-120: settles octaves.")
     beats: Literal["signal", "beat-this"] = knob(
         "signal", "Who finds the beats: our own analysis, or the network beat_this."
     )
@@ -95,7 +93,7 @@ class LabelConfig(Config):
 
 
 class EditConfig(Config):
-    """Change one song's labels by hand, or the dataset's settings when no song is named."""
+    """Change labels by hand, of one song or of many; undo; save as a table or another layout."""
 
     dataset: Positional[Path] = knob(..., "Dataset file.")
     song: Positional[str] = knob("", "The song: its number (from 1), id or file name.")
@@ -111,13 +109,43 @@ class EditConfig(Config):
     name: str | None = knob(None, "Dataset name.")
     tag: str | None = knob(None, 'Activation tag; "" removes it.')
     tag_position: TagPosition | None = knob(None, "Where the tag goes.")
-    save_as: Path | None = knob(None, "Write to this file instead.")
-    format: Literal["guide", "original", "list"] | None = knob(
-        None,
-        "Layout of the saved file: the guide's or one of the original's (default: as it was).",
+    where: str | None = knob(
+        None, "Only songs of which this is true: 'bpm<60', 'caption~jazz and language==unknown'."
     )
+    set: list[str] = knob([], "Change a label of all those songs: bpm*=2, language=ko.")
+    prepend: str | None = knob(None, "Put words in front of their captions, once.")
+    append: str | None = knob(None, "Put words behind their captions, once.")
+    strip: str | None = knob(None, "Take words out of their captions, where commas set them apart.")
+    replace: tuple[str, str] | None = knob(None, "In their captions, the second for the first.")
+    undo: int | None = knob(None, "Go back to the version from so many saves ago.", ge=1, bare=1)
+    redo: int | None = knob(None, "Take back so many undos.", ge=1, bare=1)
+    history: bool = knob(False, "List the versions that --undo and --redo lead to.")
+    save_as: Path | None = knob(None, "Write to this file (audiofolder: this folder) instead.")
+    format: Literal["guide", "original", "list", "csv", "audiofolder"] | None = knob(
+        None,
+        "Layout of what is saved: the guide's, one of the original's, a table, or the folder with "
+        "audio that Hugging Face's datasets read (default: as it was).",
+    )
+    link: bool = knob(False, "Let an audiofolder link to the audio instead of copying it.")
 
     def disagreements(self) -> list[str]:
-        """Lyrics come from one place."""
-        twice = self.lyrics is not None and self.lyrics_file is not None
-        return [TWO_LYRICS] if twice else []
+        """Lyrics come from one place; a step in the history is the only change."""
+        wrong = [TWO_LYRICS] if self.lyrics is not None and self.lyrics_file is not None else []
+        steps = [name for name in ("undo", "redo", "history") if vars(self)[name]]
+        beside = self.model_fields_set - {"dataset", *steps}
+        if steps and (len(steps) > 1 or any(vars(self)[name] for name in beside)):
+            wrong.append(f"--{steps[0]}: it is given alone")
+        if self.replace is not None and not self.replace[0]:
+            wrong.append("--replace: of nothing")
+        ending = (self.save_as or self.dataset).suffix.lower()
+        if self.format == "audiofolder" and self.save_as is None:
+            wrong.append("--format audiofolder: say where with --save-as FOLDER")
+        if self.format == "csv" and ending != ".csv":
+            wrong.append("--format csv: --save-as has to end in .csv, so that it is read as such")
+        if self.format in ("guide", "original", "list") and ending in (".csv", ".jsonl"):
+            wrong.append(f"--format {self.format}: a file ending in {ending} is read as a table")
+        if self.link and self.format != "audiofolder":
+            wrong.append("--link: it is for --format audiofolder")
+        if self.song and self.where is not None:
+            wrong.append("--where: a song is named already")
+        return wrong

@@ -32,6 +32,16 @@ class Field:
     optional: bool = False
 
 
+def read_flag(text: str) -> bool | None:
+    """A truth value as people write it; None for nothing. Raises ``ValueError`` for other text."""
+    word = text.strip().lower()
+    if word in ("", "n/a", "none"):
+        return None
+    if word not in ("true", "yes", "1", "false", "no", "0"):
+        raise ValueError("is neither true nor false")
+    return word in ("true", "yes", "1")
+
+
 def _text(value: Any) -> str:
     """A string, or nothing."""
     if value is None:

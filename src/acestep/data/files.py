@@ -82,7 +82,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         yield temporary
         os.chmod(temporary, 0o777 & ~_umask())
         for file in temporary.rglob("*"):
-            if file.is_file():
+            if file.is_file() and not file.is_symlink():
                 sync_file(file)
         sync_folder(temporary)
         os.rename(temporary, path)

@@ -23,7 +23,7 @@ from acestep.data.text import read_text
 from acestep.errors import DatasetError, LabelError
 
 VERSION = 1
-Layout = Literal["guide", "original", "list"]
+Layout = Literal["guide", "original", "list", "csv", "jsonl"]
 # Of labels that no person gave, a digest of the value; if it no longer fits, a person changed it.
 DIGESTS = "label_digests"
 # The original's keys in its order; four of them it keeps beside our fields.

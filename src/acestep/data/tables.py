@@ -1,6 +1,9 @@
-"""CSV tables that name songs: the export of key and tempo finders (``File,BPM,Key,Caption``)."""
+"""Tables that name songs: the export of key and tempo finders (``File,BPM,Key,Caption``), of this
+program (:mod:`acestep.data.rows`), and Hugging Face's ``metadata.csv`` and ``metadata.jsonl``.
+"""
 
 import csv
+import json
 import os
 import re
 import unicodedata
@@ -9,8 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from acestep.data.fields import read_flag
 from acestep.data.files import shown
-from acestep.data.labels import read_bpm, read_key
+from acestep.data.labels import (
+    INSTRUMENTAL,
+    has_words,
+    read_bpm,
+    read_key,
+    read_language,
+    read_meter,
+)
 from acestep.data.text import read_text
 from acestep.errors import LabelError
 from acestep.events import Notice
@@ -20,17 +31,28 @@ Labels = dict[str, tuple[Any, str]]
 _COLUMNS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "bpm": ("bpm", read_bpm),
     "key": ("keyscale", read_key),
+    "keyscale": ("keyscale", read_key),
+    "timesignature": ("timesignature", read_meter),
     "caption": ("caption", str.strip),
+    "text": ("caption", str.strip),
+    "genre": ("genre", str.strip),
+    "lyrics": ("lyrics", str.strip),
+    "language": ("language", read_language),
+    "instrumental": ("instrumental", read_flag),
     "title": ("title", str.strip),
 }
+# What the column with the song's path may be called
+_FILE = ("file", "file_name", "filename", "audio_path")
+_FORMULA = "=+-@\t\r'"  # first characters at which a spreadsheet may calculate, and their guard
 
 
 def read_tables(root: Path, songs: Iterable[Path]) -> tuple[dict[Path, Labels], list[Notice]]:
-    """The labels that the CSV files of a folder give to songs, and what could not be used.
+    """The labels that the tables of a folder give to songs, and what could not be used.
 
-    Keys are absolute paths. Commas, semicolons or tabs; column names in any case; only ``File`` is
-    needed. A row names a song by its path inside ``root``, or by its file name where only one song
-    has it: a name that fits several is reported, not guessed. Later rows and files win.
+    Keys are absolute paths. Commas, semicolons or tabs, or JSON lines in ``metadata.jsonl``; column
+    names in any case; only ``File`` (or ``file_name``) is needed. A row names a song by its path
+    inside ``root``, or by its file name where only one song has it: a name that fits several is
+    reported, not guessed. Later rows and files win.
     """
     index = _Index(root, songs)
     found: dict[Path, Labels] = {}
@@ -39,15 +61,18 @@ def read_tables(root: Path, songs: Iterable[Path]) -> tuple[dict[Path, Labels], 
     with suppress(OSError):  # no such folder, no tables
         names = sorted(entry.name for entry in os.scandir(root) if entry.is_file())
     for name in names:
-        if not name.lower().endswith(".csv") or name.startswith("."):
+        lines = name.lower() == "metadata.jsonl"
+        if not (lines or name.lower().endswith(".csv")) or name.startswith("."):
             continue
         try:
-            rows = list(_rows(read_text(root / name)))
+            read = json_rows if lines else csv_rows
+            rows = [(line, _as_text(row)) for line, row in read(read_text(root / name))]
         except LabelError as error:
             notices.append(Notice(f"{error}; {error.hint}", about=shown(name)))
             continue
-        except csv.Error as error:
-            notices.append(Notice(f"it is not a CSV table: {error}", about=shown(name)))
+        except (csv.Error, ValueError) as error:
+            kind = "table of JSON lines" if lines else "CSV table"
+            notices.append(Notice(f"it is not a {kind}: {error}", about=shown(name)))
             continue
         problems = list(_use(rows, index, found))
         notices += [Notice(problem, about=shown(name)) for problem in problems]
@@ -68,6 +93,7 @@ def _use(
     rows: list[tuple[int, dict[str, str]]], index: "_Index", found: dict[Path, Labels]
 ) -> Iterator[str]:
     """Give the rows' labels to the songs; the sentences say what could not be used."""
+    rows = [(line, row) for line, row in rows if row.get("file")]
     if not rows:
         yield "it is ignored: it has no rows with a column File"
     strangers = []
@@ -92,12 +118,21 @@ def _take(line: int, row: dict[str, str], labels: Labels) -> Iterator[str]:
         except ValueError as error:
             yield f"line {line}: {column} {row[column]!r} {error}"
             continue
-        if value not in (None, ""):
+        if value not in (None, "", "unknown"):
             labels[label] = (value, "sidecar")
+    if "lyrics" in labels:
+        words = has_words(labels["lyrics"][0])
+        labels["lyrics"] = (labels["lyrics"][0] if words else INSTRUMENTAL, "sidecar")
+        labels.setdefault("instrumental", (not words, "sidecar"))
 
 
-def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table that has a column File, with their line numbers; plain column names."""
+def csv_rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV table that has a column File, with their line numbers, but for empty ones.
+
+    Column names are in lower case, the song's path is ``file``. An apostrophe that keeps a
+    spreadsheet from calculating (``'=1+1``) is taken off. Nothing where there is no such column.
+    Raises ``csv.Error`` where it cannot be read.
+    """
     lines = text.split("\n")
     first = 1 if re.fullmatch(r"sep=.", lines[0].strip(), re.I) else 0  # a mark of Excel's
     for delimiter in (",", ";", "\t"):
@@ -107,15 +142,57 @@ def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = [plain(cell.strip()) for cell in cells]
+                header = _header([plain(cell.strip()) for cell in cells])
                 if "file" not in header:
                     break
                 continue
-            row = {name: cell.strip() for name, cell in zip(header, cells, strict=False)}
-            if row.get("file"):
-                yield first + reader.line_num, row
+            values = [unguarded(cell.strip()) for cell in cells]
+            yield first + reader.line_num, dict(zip(header, values, strict=False))
         if "file" in header:
             return
+
+
+def json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The rows of JSON lines with their numbers; names as in :func:`csv_rows`, values as they are.
+
+    Raises ``ValueError`` that names the line which is no JSON object.
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {number} is not valid JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is not a JSON object: {line[:40]}")
+        yield number, dict(zip(_header([plain(key) for key in row]), row.values(), strict=True))
+
+
+def guarded(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula: with an apostrophe, if it begins like one."""
+    return "'" + cell if cell[:1] in _FORMULA and cell else cell
+
+
+def unguarded(cell: str) -> str:
+    """A cell without the apostrophe of :func:`guarded`."""
+    return cell[1:] if cell[:1] == "'" and len(cell) > 1 and cell[1] in _FORMULA else cell
+
+
+def _header(names: list[str]) -> list[str]:
+    """Column names with the song's path, which may be called several things, as ``file``."""
+    called = next((name for name in _FILE if name in names), None)
+    return ["file" if name == called else name for name in names]
+
+
+def _as_text(row: dict[str, Any]) -> dict[str, str]:
+    """Values of JSON as a CSV table has them; what is no scalar is left out."""
+    texts = {key: "" if value is None else value for key, value in row.items()}
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value).strip()
+        for key, value in texts.items()
+        if isinstance(value, str | int | float)
+    }
 
 
 class _Index:

@@ -119,7 +119,8 @@ def test_a_folder_is_loaded_and_nothing_else(monkeypatch, tmp_path):
     monkeypatch.setenv("ACESTEP_MODELS", str(tmp_path))
     assert load_whisper(device="cpu").name == "whisper"
     assert given == {
-        "folder": str(folder), "device": "cpu", "compute_type": "int8", "local_files_only": True
+        "folder": str(folder), "device": "cpu", "device_index": 0, "compute_type": "int8",
+        "local_files_only": True,
     }  # fmt: skip
 
 

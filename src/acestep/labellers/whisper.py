@@ -80,11 +80,13 @@ def load_whisper(wanted: str | None = None, *, device: str | None = None) -> Whi
             hint='pip install faster-whisper, or "acestep-studio[whisper]"',
         ) from error
     folder = find_text_model(wanted, PUBLISHED, what="the Whisper model", needs=_NEEDS)
-    on_cuda = choose_device(device).type == "cuda"
+    place = choose_device(device)
+    on_cuda = place.type == "cuda"
     try:
         model = WhisperModel(
             str(folder),
             device="cuda" if on_cuda else "cpu",
+            device_index=place.index or 0,
             compute_type="float16" if on_cuda else "int8",
             local_files_only=True,
         )

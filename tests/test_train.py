@@ -244,6 +244,18 @@ def test_dropped_conditions_are_the_learned_null(tensors, tmp_path):
     assert torch.equal(seen[0], null.expand_as(seen[0]))
 
 
+def test_guidance_is_taught_in_the_loss_and_in_what_is_measured(tensors, tmp_path):
+    plain = run(tensors, tmp_path / "plain", epochs=2, dropout=0.0)
+    taught = run(tensors, tmp_path / "taught", epochs=2, dropout=0.0, teach_guidance=2.0)
+    one = run(tensors, tmp_path / "one", epochs=2, dropout=0.0, teach_guidance=1.0)
+    first = [of(Step, events)[0].loss for events in (plain, one, taught)]
+    assert first[0] == first[1] != first[2]
+    bases = [of(Evaluation, events)[0].base_loss for events in (plain, one, taught)]
+    assert bases[0] == bases[1] != bases[2]
+    assert of(Evaluation, taught)[0].loss == pytest.approx(bases[2])  # before the first step
+    assert not same(weights(tmp_path / "plain", "epoch_2"), weights(tmp_path / "taught", "epoch_2"))
+
+
 @pytest.mark.parametrize("variant", ["turbo", "base"])
 def test_variant_settles_times_shift_and_condition_dropout(tensors, tmp_path, variant, monkeypatch):
     from dataclasses import replace

@@ -160,7 +160,7 @@ def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Te
     epoch, place = divmod(step, plan.steps_per_epoch)
     order = epoch_order(config.seed, epoch, len(session.split.train))
     members = order[place * plan.samples_per_step : (place + 1) * plan.samples_per_step]
-    session.transformer.train()
+    session.learner.train()
     loss = torch.zeros((), device=session.device)
     for position in range(session.processes.rank, len(members), session.processes.world):
         share = sample_loss(session, members[position], step, position) / len(members)
@@ -194,7 +194,7 @@ def sample_loss(session: Session, index: int, step: int, position: int) -> Tenso
     seed_dropout(config.seed, step, position)
     with session.autocast():
         losses = frame_losses(
-            session.transformer,
+            session.learner,
             clip.latents,
             noise,
             session.upload(draw.time),
@@ -322,7 +322,7 @@ def _drop_superseded(session: Session, epoch: int) -> None:
 def _evaluation(session: Session, progress: Progress) -> Evaluation:
     with session.autocast():
         songs = held_out_losses(
-            session.transformer,
+            session.learner,
             session.split.held_out,
             session.plan.law,
             session.config.seed,
@@ -340,7 +340,7 @@ def _save(session: Session, progress: Progress) -> Saved:
     a kept checkpoint is always one to go on from."""
     with session.autocast():
         sound = is_sound(
-            session.transformer, session.split.train[0], session.plan.law, session.device
+            session.learner, session.split.train[0], session.plan.law, session.device
         )
     if not sound:
         raise diverged(session, progress.step, float("nan"), session.rate)

@@ -98,6 +98,12 @@ class TrainConfig(Config):
         ge=0,
         le=1,
     )
+    teach_guidance: float = knob(
+        1.0,
+        "Teach the adapter what guidance of this scale makes (1: the plain loss, as the original).",
+        ge=1,
+        recommended=(1.0, 3.0),
+    )
     optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob(
         "adamw", "Optimizer; with prodigy the learning rate is 1 unless given."
     )

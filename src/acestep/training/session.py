@@ -34,6 +34,7 @@ from acestep.training.checkpoint import (
 )
 from acestep.training.clips import Clip, Split, make_clips, split_clips
 from acestep.training.evaluate import held_out_losses
+from acestep.training.guidance import TaughtGuidance
 from acestep.training.memory import needs_checkpointing
 from acestep.training.optim import make_optimizer, set_weight_decay
 from acestep.training.run import RunFolder
@@ -44,7 +45,10 @@ Kept = TypeVar("Kept", Step, Evaluation)
 
 @dataclass
 class Session:
-    """A run in progress: settled knobs, samples, transformer, adapter, optimizer."""
+    """A run in progress: settled knobs, samples, transformer, adapter, optimizer.
+
+    ``learner`` is the transformer as the loss sees it.
+    """
 
     config: TrainConfig
     run: RunFolder
@@ -55,6 +59,7 @@ class Session:
     plan: Plan
     split: Split
     transformer: nn.Module
+    learner: nn.Module
     modules: list[str]
     parameters: dict[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
@@ -94,7 +99,7 @@ class Session:
         """Held-out loss of each song with the adapter out of the way."""
         with disabled(self.transformer), self.autocast():
             return held_out_losses(
-                self.transformer, self.split.held_out, self.plan.law, self.config.seed, self.device
+                self.learner, self.split.held_out, self.plan.law, self.config.seed, self.device
             )
 
     def settings(self) -> dict[str, Any]:
@@ -254,6 +259,10 @@ def _build(
     if checkpointing:
         transformer.enable_gradient_checkpointing()
     parameters = trainable_parameters(transformer)
+    nothing = load_null_condition(model).to(processes.device, dtype)
+    learner: nn.Module = transformer
+    if config.teach_guidance > 1:
+        learner = TaughtGuidance(transformer, nothing, config.teach_guidance)
     if manifest.foreign:
         notices.append(
             Notice("training on the original program's tensors: padded text, other conditions")
@@ -270,10 +279,11 @@ def _build(
         plan,
         split,
         transformer,
+        learner,
         modules,
         parameters,
         make_optimizer(config, list(parameters.values())),
-        load_null_condition(model).to(processes.device, dtype),
+        nothing,
         checkpointing=checkpointing,
     )
 

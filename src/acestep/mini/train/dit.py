@@ -2,13 +2,10 @@
 
 The velocity, its target and the loss are those of :mod:`acestep.model.flow`; times lean to the
 noisy end, where rhythm and harmony are decided, and include the eight that a turbo model samples
-at. Heads, thrown away afterwards, have to read beat and bar from what the second block leaves, and
-drum strokes from the fourth.
-
-A turbo model generates without guidance, so it is taught what guidance would make of it: what has
-to meet the target is its prediction minus a share of its distance from the one without a prompt
-(model guidance, Tang et al. 2025). Every save writes the base model to ``pipeline/`` of the
-training folder.
+at. A turbo model generates without guidance, so it is taught what guidance would make
+(:mod:`acestep.training.guidance`). Heads, thrown away afterwards, have to read beat and bar from
+what the second block leaves, and drum strokes from the fourth. Every save writes the base model to
+``pipeline/`` of the training folder.
 """
 
 from collections.abc import Iterator
@@ -54,6 +51,7 @@ from acestep.mini.train.text_prompts import Tokens
 from acestep.mini.train.text_tokens import open_tokenizer
 from acestep.model import flow
 from acestep.model.device import choose_device
+from acestep.training.guidance import less_guidance
 
 PROBES = (0.1, 0.3, 0.5, 0.7, 0.9)  # times of the held-out loss
 SHIFT = 3.0
@@ -245,8 +243,8 @@ class DitStage:
                 found = velocity(*place, told, blocks, between)
                 if guidance > 1:
                     with torch.no_grad():
-                        apart = found - velocity(*place, untold, blocks)
-                    found = found - (1 - 1 / guidance) * apart
+                        alone = velocity(*place, untold, blocks)
+                    found = less_guidance(found, alone, guidance)
                 return (found,)
 
             seen: Any = model

@@ -108,7 +108,7 @@ TESTED_ELSEWHERE = {
     "configs": {
         "test_config.py": {"base", "dataset", "adapters", "music", "augmenting", "checking"},
     },
-    "labellers": {"test_label.py": {"listen"}},
+    "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},
     "model": {"model/test_load.py": {"base"}},
     "training": {"test_train.py": {"session"}},
 }

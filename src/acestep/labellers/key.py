@@ -112,7 +112,6 @@ def key_evidence(chroma: Chroma) -> dict[str, np.ndarray]:
         "dominant triad": fifth,
         "dominant triad, minor": fifth * minor,
         "subdominant triad": time[12 * minor + (tonic + 5) % 12],
-        "dominant to tonic": _cadences(heard),
         "first triad": _counted(heard[:8]),
         "last triad": _counted(heard[-8:]),
     }
@@ -149,14 +148,6 @@ def _triads(frames: np.ndarray) -> np.ndarray:
 
 def _counted(heard: np.ndarray) -> np.ndarray:
     return np.bincount(heard, minlength=24) / max(len(heard), 1)
-
-
-def _cadences(heard: np.ndarray) -> np.ndarray:
-    """How often a major triad a fifth above goes to each triad, as a share of all changes."""
-    moves = np.flatnonzero(np.diff(heard))
-    before, after = heard[moves], heard[moves + 1]
-    falls = (before < 12) & ((before - after) % 12 == 7)
-    return np.bincount(after[falls], minlength=24) / (len(moves) + 2)
 
 
 def _bin(hertz: float) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 RATIOS = (2.0, 0.5)
 FEWEST = 4  # songs with a tempo; fewer have no usual range
 FAR, NEARER = 0.5, 0.35  # octaves: from the usual tempo, and by how much the other one is nearer
-TIGHT = 0.35  # octaves; where songs spread more, none is odd
+TIGHT = 0.25  # octaves; where songs spread more, none is odd
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,8 @@ def octave_outliers(bpms: Sequence[float | None]) -> list[OctaveOutlier]:
     """Which songs' octave makes them the odd ones out, and what the other octave would be.
 
     A song is flagged if its tempo is more than half an octave from the median of the other songs,
-    its half or double is clearly nearer, and the others (each in its nearer octave) agree within
-    about a third of an octave. Songs without a tempo (None) are passed over. It is advice: a
+    its half or double is clearly nearer, and the others agree within
+    a quarter of an octave. Songs without a tempo (None) are passed over. It is advice: a
     ballad among dance tracks may well be one.
     """
     known = {index: float(bpm) for index, bpm in enumerate(bpms) if bpm}

@@ -18,6 +18,7 @@ from acestep.labellers.pulse import (
     HALF,
     LAST_THIRD,
     METERS,
+    ON,
     TOTAL,
     Pulse,
     bar_evidence,
@@ -28,6 +29,8 @@ from acestep.labellers.pulse import (
 from acestep.labellers.weights import BARS, RHYTHM
 
 FEWEST = 8  # beats; with fewer there is nothing to compare
+STRUCK, FEWEST_STRUCK = 0.5, 0.2  # deviations of the onset strength; share of the beats
+RANGE_DOUBT = 0.02  # the chance that a given range of tempi is wrong
 SAME = 0.04  # of a tempo; what counts as the same
 ALONE = 0.7  # how sure another tracker's tempo is that no reading of ours agrees with
 OTHER = "beat-this"
@@ -52,18 +55,18 @@ def read_rhythm(
 ) -> Rhythm:
     """The likeliest reading. Without beats every value is None, with confidence 0.
 
-    Within ``bpm_range`` (both ends included) the likeliest candidate is taken; where none is
-    inside, the likeliest of all, with confidence 0.
+    With ``bpm_range`` (both ends included) it is the likeliest inside, octaves outside speaking for
+    those inside; where no candidate is inside, the likeliest of all, with confidence 0.
     """
     pulses = readings(onsets, chroma)
     if not pulses:
         return NOTHING
     chances = likelihood(pulses, onsets)
-    by_tempo, sure = _within(bpm_range, pulses, chances.sum(1))
-    best, *others = np.argsort(-by_tempo)
+    by_tempo = _within(bpm_range, pulses, chances.sum(1))
+    best, *others = np.lexsort((-chances.sum(1), -by_tempo))
     pulse = pulses[best]
     second = round(pulses[others[0]].bpm) if others and by_tempo[others[0]] > 0 else None
-    bpm = Estimate(round(pulse.bpm), float(by_tempo[best]) if sure else 0.0, second)
+    bpm = Estimate(round(pulse.bpm), min(1.0, float(by_tempo[best])), second)
     by_meter = chances[best] / chances[best].sum()
     names = [list(METERS)[index] for index in np.argsort(-by_meter)]
     meter = Estimate(names[0], float(by_meter.max()), names[1])
@@ -110,20 +113,44 @@ def _counted(beats: np.ndarray, downbeats: np.ndarray, onsets: Onsets, chroma: C
 
 def _within(
     bpm_range: tuple[float, float] | None, pulses: list[Pulse], chances: np.ndarray
-) -> tuple[np.ndarray, bool]:
-    """Chances of the candidates inside the range alone, and whether there are any."""
+) -> np.ndarray:
+    """Chances of the candidates given that the tempo is, almost surely, inside the range.
+
+    The chance of a candidate outside goes to the one inside that is an octave or two off: the range
+    says which octave is meant. What has no octave inside keeps ``RANGE_DOUBT`` of its chance.
+    """
     if bpm_range is None:
-        return chances, True
-    inside = np.array([bpm_range[0] <= pulse.bpm <= bpm_range[1] for pulse in pulses])
-    if not inside.any():
-        return chances, False
-    return chances * inside / max(1e-12, float(chances[inside].sum())), True
+        return chances
+    octave = np.log2([pulse.bpm for pulse in pulses])
+    inside = (octave >= np.log2(bpm_range[0])) & (octave <= np.log2(bpm_range[1]))
+    found, lost = np.where(inside, chances, 0.0), 0.0
+    for place in np.flatnonzero(~inside):
+        apart = np.abs(octave - octave[place])
+        same = np.flatnonzero(inside & (np.abs(apart - np.round(apart)) < SAME))
+        if len(same):
+            found[same[apart[same].argmin()]] += chances[place]
+        else:
+            lost += chances[place]
+    return found / (found.sum() + RANGE_DOUBT * lost)
 
 
 def readings(onsets: Onsets, chroma: Chroma) -> list[Pulse]:
-    """Every candidate tempo with its beats and what happens there."""
-    tracked = (track(onsets.total, tempo) for tempo in candidates(onsets))
-    return [look(onsets, chroma, beats) for beats in tracked if len(beats) >= FEWEST]
+    """Every candidate tempo with its beats and what happens there.
+
+    Candidates that were led to the same beats are one. A candidate few of whose beats are struck is
+    none: what is heard there is not a beat, as in a drone.
+    """
+    found: list[Pulse] = []
+    for tempo in candidates(onsets):
+        beats = track(onsets.total, tempo)
+        if len(beats) < FEWEST:
+            continue
+        pulse = look(onsets, chroma, beats)
+        struck = float((pulse.strikes[ON, TOTAL] > STRUCK).mean())
+        known = any(abs(pulse.bpm / other.bpm - 1) < SAME for other in found)
+        if struck >= FEWEST_STRUCK and not known:
+            found.append(pulse)
+    return found
 
 
 def evidence(pulses: list[Pulse], onsets: Onsets) -> list[dict[str, float]]:

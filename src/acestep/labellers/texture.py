@@ -6,7 +6,7 @@ import numpy as np
 
 from acestep.labellers.onsets import FRAMES, Onsets, band_edges, magnitudes
 
-STRONG = 1.0  # deviations; onsets above are heard as such
+FAINTEST = 0.2  # deviations of the onset strength; what is counted as an onset
 APART = 5  # frames between two onsets
 MEDIAN_TIME, MEDIAN_BANDS = 17, 9  # frames (0.17 s), bands (about an octave)
 QUIET = 0.05  # of the loudest frame; frames below have no brightness
@@ -39,7 +39,7 @@ def describe(onsets: Onsets) -> Texture:
 def _density(onsets: Onsets) -> float:
     from scipy.signal import find_peaks
 
-    peaks, _ = find_peaks(onsets.total, height=STRONG, distance=APART)
+    peaks, _ = find_peaks(onsets.total, height=FAINTEST, distance=APART)
     return len(peaks) * FRAMES / max(len(onsets.total), 1)
 
 

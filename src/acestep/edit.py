@@ -143,7 +143,7 @@ def _list_history(config: EditConfig) -> Iterator[Event]:
 def _step(config: EditConfig) -> Iterator[Event]:
     """Go back in the history, or forward again."""
     steps = config.undo or -(config.redo or 0)
-    yield Started("edit", {"undo": steps})
+    yield Started("edit", {"undo": steps} if steps > 0 else {"redo": -steps})
     version = go_back(dataset_file(config.dataset), steps)
     when = datetime.fromtimestamp(version.when).isoformat(" ", "seconds")
     yield Notice(f"it is again as it was saved on {when}", "info")

@@ -170,6 +170,10 @@ def test_differences_are_said_in_a_few_words(tmp_path):
     after.write_text(json.dumps({"activation_tag": "y", "samples": [*changed, {"id": "d"}]}))
     assert difference(before, after) == "2 songs: bpm; 1 added; 1 gone; activation_tag"
     assert difference(before, before) == ""
+    songs[2]["sources"] = {"bpm": "person"}
+    before.write_text(json.dumps({"activation_tag": "y", "samples": [*changed, songs[2]]}))
+    after.write_text(json.dumps({"activation_tag": "y", "samples": songs}))
+    assert difference(before, after) == "2 songs: bpm"
     before.write_text(json.dumps(songs))
     after.write_text("broken")
     assert difference(before, before) == "" and difference(before, after) == "3 gone"

@@ -25,6 +25,7 @@ from acestep.data.files import atomic, shown
 from acestep.errors import DatasetError
 
 KEPT = 20  # versions besides the present one
+_ABOUT_LABELS = frozenset({"sources", "evidence", "label_digests"})
 _NUMBERED = re.compile(r"(\d{4,})(\.\w+)?")
 
 
@@ -116,11 +117,13 @@ def difference(before: Path, after: Path) -> str:
     """
     (old, old_songs), (new, new_songs) = _parts(before), _parts(after)
     words = []
-    changed = [name for name in new_songs.keys() & old_songs if new_songs[name] != old_songs[name]]
-    if changed:
-        keys = {key for name in changed for key in _changed(old_songs[name], new_songs[name])}
-        named = ", ".join(sorted(keys - {"sources", "label_digests", "evidence"}) or sorted(keys))
-        words.append(f"{len(changed)} song{'s'[: len(changed) > 1]}: {named}")
+    common = new_songs.keys() & old_songs
+    changes = [keys for name in common if (keys := _changed(old_songs[name], new_songs[name]))]
+    # who gave a label changes with it, and is worth a word only where nothing else does
+    labels = [keys - _ABOUT_LABELS for keys in changes if keys - _ABOUT_LABELS] or changes
+    if labels:
+        songs = f"{len(labels)} song{'s'[: len(labels) > 1]}"
+        words.append(f"{songs}: {', '.join(sorted(set().union(*labels)))}")
     if added := len(new_songs.keys() - old_songs):
         words.append(f"{added} added")
     if gone := len(old_songs.keys() - new_songs):

@@ -11,7 +11,6 @@ import torch
 from sound_files import tone
 
 from acestep import augment as verb
-from acestep.augment import section_window
 from acestep.config import AugmentConfig, PreprocessConfig, ScanConfig
 from acestep.data.audio import RATE, inspect_audio, read_audio, write_audio
 from acestep.data.song import load_dataset, save_dataset
@@ -164,15 +163,6 @@ def test_gain_alone_needs_no_package(dataset, monkeypatch):
         made = read_audio(loaded.resolve(song))
         np.testing.assert_allclose(made, origin * 10 ** (gain / 20), atol=1e-6)
         assert loaded.resolve(song).parent.name == "made"
-
-
-def test_sections_are_whole_frames_in_the_middle():
-    for seconds in (0.04, 0.1, 1.0, 7.31, 240.0):
-        for place in (0.25, 0.5, 0.75):
-            start, end = section_window(seconds, place, 0.3)
-            frames = [int(bound * RATE) for bound in (start, end)]
-            assert [frame % 1920 for frame in frames] == [0, 0]
-            assert 0 <= frames[0] < frames[1] <= max(1920, seconds * RATE)
 
 
 def test_only_what_training_uses_is_made_anew(dataset):

@@ -34,18 +34,19 @@ from acestep.data.stretch import load_stretch, stretched
 from acestep.data.variants import (
     VARIANT,
     Variant,
+    is_same_variant,
     labels_digest,
     read_variant,
     songs_of_origin,
     transposed,
+    was_edited,
 )
 from acestep.errors import AudioError, DatasetError, ModelError
 from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started
 from acestep.model.base import BaseModel, find_model
 from acestep.model.device import choose_device, choose_dtype
-from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.model.parts import Parts
-from acestep.model.repaint import repaint
+from acestep.model.repaint import repaint, section_window
 from acestep.model.scene import TaskWindow
 from acestep.model.tasks import within_full_scale
 
@@ -112,6 +113,10 @@ def augment(config: AugmentConfig) -> Iterator[Event]:
     if model is not None:
         facts["model"] = model.name
     yield Started("augment", facts)
+    if model is not None and config.model is None:
+        yield Notice(
+            f"{model.name} makes the sections, the small model that ships: name yours with --model"
+        )
     plans: list[Plan] = []
     skipped = 0
     for song in songs:
@@ -226,7 +231,7 @@ def _make_all(
     for done, plan in enumerate(plans):
         yield Progress("augment", done, len(plans), f"{plan.song.filename}: {plan.how}")
         before = _entry(dataset, plan)
-        if before is not None and _was_edited(before):
+        if before is not None and was_edited(before):
             yield Notice(
                 "its song or the knobs have changed since it was made; its labels were edited by "
                 "hand, so it stays as it is (remove it from the dataset to have it made anew)",
@@ -249,11 +254,6 @@ def _make_all(
         yield Notice(song.extra[VARIANT]["changed"], "info", about=file.name)
     if plans:
         yield Progress("augment", len(plans), len(plans))
-
-
-def _was_edited(song: Song) -> bool:
-    variant = read_variant(song)
-    return variant is not None and variant.labels not in ("", labels_digest(song))
 
 
 def _make(
@@ -326,19 +326,6 @@ def _repaint(
     return song, changed
 
 
-def section_window(seconds: float, place: float, section: float) -> tuple[float, float]:
-    """Start and end of a section that takes a share of so many seconds: whole latent frames, one
-    at least.
-
-    ``place`` is from 0 (at the song's beginning) to 1 (at its end).
-    """
-    frames = max(1, int(seconds * FRAMES_PER_SECOND))
-    length = max(1, round(section * frames))
-    first = round(place * (frames - length))
-    half = 0.5 / RATE  # of a sample: bounds are rounded down to samples
-    return first / FRAMES_PER_SECOND + half, (first + length) / FRAMES_PER_SECOND + half
-
-
 def _move_signal(plan: Plan, audio: np.ndarray, file: Path) -> tuple[Song, str]:
     """Move pitch, tempo and level; tempo and key follow in the labels where they change.
 
@@ -375,7 +362,7 @@ def _add(path: Path, made: list[Song]) -> None:
     """
     dataset = load_dataset(path)
     for song in made:
-        place = next((i for i, old in enumerate(dataset.songs) if _same_variant(old, song)), None)
+        place = next((i for i, old in enumerate(dataset.songs) if is_same_variant(old, song)), None)
         if place is None:
             dataset.songs.append(song)
             continue
@@ -387,11 +374,3 @@ def _add(path: Path, made: list[Song]) -> None:
     # Of two songs with the same audio the one that was there first keeps its id
     make_ids_unique(sorted(dataset.songs, key=lambda song: any(song is new for new in made)))
     save_dataset(dataset, path)
-
-
-def _same_variant(old: Song, new: Song) -> bool:
-    before, after = read_variant(old), read_variant(new)
-    if before is None or after is None:
-        return False
-    same_song = before.of == after.of or before.of_path == after.of_path
-    return same_song and (before.how, before.number) == (after.how, after.number)

@@ -12,7 +12,7 @@ from acestep import AceStepPipeline
 from acestep.data.labels import PromptLabels
 from acestep.model.base import find_model
 from acestep.model.parts import Parts
-from acestep.model.repaint import repaint
+from acestep.model.repaint import repaint, section_window
 from acestep.model.scene import TaskWindow
 
 TINY = str(Path(__file__).parents[1] / "golden/upstream_tiny/acestep-v15-turbo")
@@ -43,3 +43,12 @@ def test_a_repaint_is_the_pipelines_bit_for_bit(variant):
     outside = np.ones(audio.shape[1], bool)
     outside[inside] = False
     np.testing.assert_array_equal(made[:, outside], audio[:, outside])
+
+
+def test_sections_are_whole_frames_in_the_middle():
+    for seconds in (0.04, 0.1, 1.0, 7.31, 240.0):
+        for place in (0.25, 0.5, 0.75):
+            start, end = section_window(seconds, place, 0.3)
+            frames = [int(bound * RATE) for bound in (start, end)]
+            assert [frame % 1920 for frame in frames] == [0, 0]
+            assert 0 <= frames[0] < frames[1] <= max(1920, seconds * RATE)

@@ -99,6 +99,21 @@ def labels_digest(song: Song) -> str:
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
+def was_edited(song: Song) -> bool:
+    """Whether the labels of a variant are no longer those it was given."""
+    variant = read_variant(song)
+    return variant is not None and variant.labels not in ("", labels_digest(song))
+
+
+def is_same_variant(old: Song, new: Song) -> bool:
+    """Whether two songs are the same variant of the same song, however each was made."""
+    before, after = read_variant(old), read_variant(new)
+    if before is None or after is None:
+        return False
+    same_song = before.of == after.of or before.of_path == after.of_path
+    return same_song and (before.how, before.number) == (after.how, after.number)
+
+
 def transposed(key: str | None, cents: float) -> str | None:
     """A key, moved by the nearest number of semitones; one that is not understood stays."""
     steps = round(cents / 100)

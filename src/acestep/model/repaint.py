@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from acestep.data.audio import RATE
 from acestep.data.labels import PromptLabels
-from acestep.model.flow import schedule
+from acestep.model.flow import FRAMES_PER_SECOND, frames_in, schedule
 from acestep.model.parts import Parts
 from acestep.model.prompt import instruction_for
 from acestep.model.sample import (
@@ -55,3 +56,16 @@ def repaint(
         latents = cleaner
     made = decode_audio(parts.vae(), latents)[:, : source.audio.shape[1]]
     return splice(source.audio, made, source.window, parts.rate)
+
+
+def section_window(seconds: float, place: float, section: float) -> tuple[float, float]:
+    """Start and end, in seconds, of a section that takes a share of a song of so many seconds.
+
+    It is of whole latent frames, one at least. ``place`` is from 0 (at the song's beginning) to 1
+    (at its end).
+    """
+    frames = max(1, frames_in(seconds))
+    length = max(1, round(section * frames))
+    first = round(place * (frames - length))
+    half = 0.5 / RATE  # of a sample: bounds are rounded down to samples
+    return first / FRAMES_PER_SECOND + half, (first + length) / FRAMES_PER_SECOND + half

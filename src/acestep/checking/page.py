@@ -25,7 +25,7 @@ svg .edge { stroke: var(--text); stroke-dasharray: 3 3; }
 svg * { vector-effect: non-scaling-stroke; }
 ul { list-style: none; padding: 0; margin: .5rem 0 0; } li { margin-bottom: .5rem; }
 li b { color: var(--accent); white-space: nowrap; } h3 { overflow-wrap: anywhere; }
-td:last-child { text-align: left; }
+td:last-child, th:last-child { text-align: left; } article p { flex: none; }
 </style>"""
 
 

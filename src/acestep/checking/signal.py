@@ -23,7 +23,7 @@ PEAK, HIGH_PEAK = 0.0, 2.0  # dBTP
 DC = 0.005  # of full scale
 QUIET = -60.0  # dB below the song's peak: silence
 HEAD, TAIL, GAP = 1.0, 3.0, 2.0  # seconds of silence
-MONO, INVERTED, LOPSIDED = -50.0, 1.0, 12.0  # dB: side to mid, side to mid, left to right
+MONO, INVERTED, LOPSIDED = -50.0, 3.0, 12.0  # dB: side to mid, side to mid, left to right
 SOFT = -30.0  # LUFS
 POINTS = 400  # of a waveform's picture
 

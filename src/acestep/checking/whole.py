@@ -15,7 +15,7 @@ APART = 6.0  # LU from the median
 COMPARED = 4  # songs, at least, for one to be the odd one out
 FAR, FARTHER = 3.0, 2.0  # deviations of the other songs; times the median of all distances
 EXCERPT = 0.9  # of the longer song; what is less is an excerpt of it
-TEMPO_SPREAD = 0.1  # octaves; songs of one style that agree better are not told apart by it
+TEMPO_SPREAD = 0.12  # octaves; songs of one style that agree better are not told apart by it
 
 
 @dataclass(frozen=True)

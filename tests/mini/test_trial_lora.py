@@ -20,24 +20,30 @@ def test_adapters_that_play_their_folder_pass_and_confused_ones_do_not():
     made = {style: clips(style, 8) for style in folders}
 
     def marks(funk, jig):
+        playing = {"funk": made[funk], "jig": made[jig]}
         taught = {
-            "funk": Taught(folders["funk"], made[funk], base, base[0]),
-            "jig": Taught(folders["jig"], made[jig], base, base[0]),
-        }
-        return {mark.measure: mark for mark in compare_marks(base, taught)}
+            style: Taught(
+                folders[style], base, playing[style],
+                {name: other for name, other in playing.items() if name != style},
+                base, (base, playing[style]), base[0],
+            )
+            for style in folders
+        }  # fmt: skip
+        return {mark.measure: mark for mark in compare_marks(taught)}
 
     right, confused = marks("funk", "jig"), marks("jig", "funk")
     for style in folders:
         assert right[f"{style}, of base"].passed and right[f"{style}, others' times"].passed
         assert right[f"{style}, without tag"].value > 1.5
+        assert right[f"{style}, tag alone, of base"].value == right[f"{style}, of base"].value
         assert not confused[f"{style}, others' times"].passed
     assert right["change, strength 0"].passed
 
 
 def test_an_adapter_that_changes_the_base_at_strength_0_is_seen():
     base, other, folder = clips("ambient", 0, 1), clips("funk", 0, 1), clips("jig", 0, 1)
-    taught = {name: Taught(folder, other, base, base[0] + 0.001) for name in ("funk", "jig")}
-    *_, change = compare_marks(base, taught)
+    one = Taught(folder, base, other, {"jig": other}, base, (base, other), base[0] + 0.001)
+    *_, change = compare_marks({"funk": one})
     assert change.value == pytest.approx(0.001, abs=1e-6) and change.passed is False
 
 
@@ -54,5 +60,5 @@ def test_a_lesson_a_style(taught):
     for style in ("funk", "jig"):
         assert (root / style / "lora" / "adapter_model.safetensors").is_file()
     values = {mark.measure: mark.value for mark in marks}
-    assert len(values) == 7 and all(np.isfinite(value) for value in values.values())
+    assert len(values) == 9 and all(np.isfinite(value) for value in values.values())
     assert values["change, strength 0"] == 0

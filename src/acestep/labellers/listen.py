@@ -44,7 +44,9 @@ class Listener:
     @classmethod
     def open(cls, config: LabelConfig) -> "Listener":
         """Load the models that were asked for. Raises ``ModelError`` where one is missing."""
-        tracker = captioner = lyricist = None
+        tracker: Any = None
+        captioner: Any = None
+        lyricist: Any = None
         if config.beats_checkpoint is not None:
             from acestep.labellers.beat_this import BeatTracker
 
@@ -58,7 +60,10 @@ class Listener:
             }  # fmt: skip
             if config.captioner == "music-lm" or config.captioner == "omni":
                 captioner = open_captioner(config.captioner, config.captioner_model, **shared)
-            if config.lyrics != "none":
+            one = config.captioner == config.lyrics and config.lyrics_model is None
+            if one:
+                lyricist = captioner
+            elif config.lyrics != "none":
                 lyricist = open_lyricist(config.lyrics, config.lyrics_model, **shared)
         return cls(config, tracker, captioner, lyricist)
 
@@ -71,7 +76,7 @@ class Listener:
                 yield from self._metas(song, audio)
             if "caption" in wanted:
                 yield from self._words(song, audio, self.captioner.describe, self.captioner.name)
-            if "lyrics" in wanted:
+            if "lyrics" in wanted and not ("caption" in wanted and self.lyricist is self.captioner):
                 yield from self._words(song, audio, self.lyricist.transcribe, self.lyricist.name)
         yield from _sung(song)
         if self.config.captioner != "none":

@@ -26,7 +26,8 @@ SETTINGS = {
     "--targets": "attention+mlp",
     "--rank": "16",
     "--dropout": "0",
-    "--learning-rate": "1e-3",
+    "--learning-rate": "2e-3",
+    "--teach-guidance": "2",
     "--batch-size": "2",
     "--validate-every": "20",
 }
@@ -102,7 +103,7 @@ def commands(places: Places, lesson: Lesson) -> list[list[str]]:
     settings = {"--epochs": str(lesson.epochs), **SETTINGS}
     return [
         ["scan", songs, "-o", dataset, "--tag", TAG, "--all-instrumental"],
-        ["label", dataset, "--no-analysis", "--captioner", "none"],
+        ["label", dataset],
         ["preprocess", dataset, "-o", tensors, "--model", lesson.model],
         ["train", tensors, "-o", str(places.run), *itertools.chain(*settings.items())],
         ["export", str(places.run), "-o", str(places.adapter)],

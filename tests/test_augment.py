@@ -344,15 +344,17 @@ def test_variants_are_known_again_when_they_are_scanned(dataset):
 @pytest.mark.parametrize(("songs", "how"), [(3, "only 3 songs"), (10, "1 of 10 songs")])
 def test_no_music_of_a_held_out_song_is_trained_on(tmp_path, songs, how):
     samples = [{"audio_path": f"{n}.wav", "caption": "x"} for n in range(songs)]
-    dataset = make_dataset(tmp_path / "songs", samples, seconds=1.0)
-    signals(dataset, 2, tempo=12)
+    dataset = make_dataset(tmp_path / "songs", samples, seconds=1.0 if songs < 10 else 0.2)
+    number = 2 if songs < 10 else 1
+    signals(dataset, number, tempo=12)
     tensors = tmp_path / "tensors"
     config = {"dataset": dataset, "output": tensors, "model": TINY, "segment_seconds": 0.5}
     list(preprocess(PreprocessConfig(**config)))
     manifest = read_manifest(tensors)
     originals = {song.id for song in load_dataset(dataset).songs[:songs]}
     clips = make_clips(load_samples(tensors, manifest), torch.device("cpu"), torch.float32)
-    assert {clip.root for clip in clips} == originals and len({c.song for c in clips}) == 3 * songs
+    assert {clip.root for clip in clips} == originals
+    assert len({clip.song for clip in clips}) == (1 + number) * songs
     split = split_clips(clips, 0.1, 42)
     assert how in split.how and split.held_out
     for held in split.held_out:

@@ -92,7 +92,7 @@ class DitConfig(StageConfig):
     longest: float = knob(0.05, "Share of steps with crops of 400 frames.", ge=0, le=1)
     songs: int | None = knob(None, "Use no more than the first so many songs.", ge=1)
     rate: float = knob(1e-3, "Learning rate; matrices take three times as much.", gt=0)
-    guidance: float = knob(2.0, "Scale of the guidance that is taught; 1 is none.", ge=1)
+    guidance: float = knob(1.6, "Scale of the guidance that is taught; 1 is none.", ge=1)
     null: float = knob(0.1, "Share of samples without a condition.", ge=0, le=1)
     turbo: float = knob(0.25, "Share of samples at one of the turbo times.", ge=0, le=1)
     lessons: float = knob(0.5, "Weight of foreseeing the rhythm inside the transformer.", ge=0)

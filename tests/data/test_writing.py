@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from acestep.data.song import Dataset, Song, load_dataset, save_dataset
@@ -63,6 +63,8 @@ def test_a_label_changed_in_a_table_is_a_persons(tmp_path):
 
 
 @given(st.text(max_size=30))
+@example("\t")
+@example("'-'")
 def test_no_cell_begins_like_a_formula_and_any_text_comes_back(text):
     songs = [Song("a.wav", id="a", genre=text, title="=" + text)]
     content = dataset_text(Dataset(songs=songs), ["a.wav"], "csv")

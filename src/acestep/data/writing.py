@@ -101,7 +101,7 @@ def _cell(value: Any) -> str:
         return str(value)
     # what a text file cannot hold, and line ends as it has them
     plain = value.replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
-    return guarded(plain)
+    return guarded(plain.strip())  # as it is read, so that the apostrophe is at the front
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ def match_with(song, path):
     return best_match(print_of(song), print_of(copy.audio, copy.rate))
 
 
-def test_it_is_signs_twenty_times_a_second(song):
+def test_it_is_signs_ten_times_a_second(song):
     signs = print_of(song)
     assert signs.dtype == np.int8 and set(np.unique(signs)) <= {-1, 0, 1}
     assert signs.shape == (pytest.approx((SECONDS - 2) * STEPS, abs=2), 16)

@@ -26,6 +26,8 @@ COMMAND_LINES = [
     "scan SONGS -o dataset.json --name jazz --tag myjazz --tag-position prepend --all-instrumental",
     "label dataset.json",
     "label dataset.json --show 1",
+    "label dataset.json --bpm-range 60-120 --overwrite bpm,keyscale --overwrite caption",
+    "label dataset.json --no-analysis --captioner none",
     "edit dataset.json 3 --caption piano --bpm 90 --lyrics-file words.txt",
     "preprocess dataset.json -o tensors/ --model mini",
     "preprocess dataset.json -o tensors/ --segment-seconds 60 --offload --device cpu",
@@ -57,7 +59,11 @@ BESIDE = {
     ("export", "model"): ["--format", "merged"],
     ("edit", "format"): ["--save-as", "x"],
     ("edit", "link"): ["--format", "audiofolder", "--save-as", "x"],
+    ("label", "beats"): ["--beats-checkpoint", "x"],
+    ("label", "beats_checkpoint"): ["--beats", "beat-this"],
 }
+# Values of knobs that do not take any
+VALUES = {"tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -67,8 +73,7 @@ def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
     for knob in knobs(COMMANDS[name]):
         for flag in knob.flags:
             value = knob.choices[-1] if knob.choices else example[knob.kind]
-            if "tile" in knob.name:
-                value = "7.5"
+            value = VALUES.get(knob.name, value)
             values = [] if value is None else [value] * (knob.count or 1)
             beside = BESIDE.get((name, knob.name), [])
             config = parse(name, [*places, *beside, flag, *values]).config

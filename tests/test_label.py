@@ -10,9 +10,9 @@ from sound_files import make_song
 from acestep import events
 from acestep.config import EditConfig, LabelConfig, ScanConfig
 from acestep.data.audio import write_audio
-from acestep.data.song import load_dataset
+from acestep.data.song import load_dataset, save_dataset
 from acestep.edit import edit
-from acestep.errors import DatasetError, LabelError, ModelError
+from acestep.errors import ConfigError, DatasetError, LabelError, ModelError
 from acestep.label import label
 from acestep.labellers.described import Described
 from acestep.labellers.listen import Listener
@@ -215,13 +215,16 @@ def test_a_range_settles_the_octave_and_the_second_run_changes_nothing(heard):
 
 
 def test_a_stopped_run_goes_on_from_there(heard):
-    steps = label(LabelConfig(dataset=heard))
+    knobs = {"lyrics": "none", "write_sidecars": True, "overwrite": ["bpm", "genre"]}
+    steps = label(LabelConfig(dataset=heard, **knobs))
     done = []
     for event in steps:
         done.append(event)
         if isinstance(event, events.Progress) and event.done == 1:
             os.kill(os.getpid(), signal.SIGTERM)
     assert isinstance(done[-1], events.Stopped)
+    again = f"acestep label {heard} --overwrite bpm --overwrite genre --write-sidecars"
+    assert done[-1].resume == again
     assert [bool(sample.get("evidence")) for sample in samples(heard)].count(True) in (1, 2)
     first = {name: each for name, each in by_name(heard).items() if each.get("evidence")}
     assert isinstance(listened(heard)[-1], events.Finished)
@@ -273,6 +276,123 @@ def test_a_model_that_makes_no_sense_skips_the_song(heard, monkeypatch):
     assert by_name(heard)["one.wav"]["bpm"] == 124
 
 
+class Teller:
+    """A model that answers what it was given, and counts how often it was asked."""
+
+    def __init__(self, name: str, **answer):
+        self.name, self.answer, self.asked = name, Described(**answer), 0
+
+    def describe(self, audio, seconds):
+        return self.transcribe(audio)
+
+    def transcribe(self, audio):
+        self.asked += 1
+        return self.answer
+
+
+@pytest.fixture
+def told(dataset, monkeypatch):
+    """Labels the dataset with models, and says what was said."""
+
+    def run(captioner=None, lyricist=None, **knobs):
+        def opened(cls, config):
+            return cls(config, captioner=captioner, lyricist=lyricist)
+
+        monkeypatch.setattr(Listener, "open", classmethod(opened))
+        return notices(labelled(dataset, **knobs))
+
+    return run
+
+
+LM = {"caption": "deep house", "genre": "house", "lyrics": "[Verse]\nmade up", "language": "en"}
+
+
+def test_who_captions_writes_no_lyrics_unless_asked(dataset, told):
+    said = told(Teller("music-lm", **LM))
+    sample = samples(dataset)[0]
+    assert (sample["caption"], sample["genre"]) == ("myjazz, deep house", "house")
+    assert (sample["lyrics"], sample["language"]) == ("[Instrumental]", "unknown")
+    assert "a.wav: music-lm wrote lyrics too: --lyrics music-lm takes them" in said
+
+
+def test_lyrics_are_of_who_was_asked_for_them(dataset, told):
+    told(Teller("music-lm", **LM), Teller("whisper", lyrics="real words", instrumental=False))
+    assert [sample["lyrics"] for sample in samples(dataset)] == ["real words"] * 3
+    assert samples(dataset)[0]["evidence"]["lyrics"]["source"] == "whisper"
+    both = Teller("music-lm", **LM)
+    told(both, both, overwrite=["lyrics", "caption"])
+    assert samples(dataset)[0]["lyrics"] == "[Verse]\nmade up" and both.asked == 3
+
+
+def test_a_song_found_instrumental_is_not_asked_about_again(dataset, told):
+    edited(dataset, "1", instrumental=True)
+    first = Teller("whisper", lyrics="[Instrumental]", instrumental=True)
+    told(None, first)
+    told(None, first)
+    assert first.asked == 2
+    told(None, Teller("whisper", lyrics="words", instrumental=False), overwrite=["lyrics"])
+    for sample in samples(dataset):
+        assert (sample["lyrics"], sample["instrumental"]) == ("words", False)
+
+
+def test_a_song_that_a_person_says_is_sung_gets_its_lyrics(dataset, told):
+    edited(dataset, "1", instrumental=False)
+    told(None, Teller("whisper", lyrics="words", instrumental=False))
+    assert samples(dataset)[0]["lyrics"] == "words"
+
+
+def test_a_language_read_off_lyrics_follows_them(dataset):
+    edited(dataset, "1", lyrics="the night is falling on the river and we go home again")
+    labelled(dataset)
+    assert samples(dataset)[0]["language"] == "en"
+    edited(dataset, "1", lyrics="오늘 밤은 너무 아름다워요\n당신을 사랑합니다")
+    labelled(dataset)
+    assert samples(dataset)[0]["language"] == "ko"
+    edited(dataset, "1", language="en")
+    labelled(dataset)
+    assert samples(dataset)[0]["language"] == "en"
+    labelled(dataset, overwrite=["language"])
+    assert samples(dataset)[0]["language"] == "ko"
+
+
+def test_what_was_heard_before_is_a_label_without_hearing_it_again(heard, monkeypatch):
+    listened(heard, skip_metas=True)
+    assert by_name(heard)["one.wav"]["bpm"] is None
+    monkeypatch.setattr("acestep.labellers.listen.read_audio", None)
+    listened(heard)
+    assert by_name(heard)["one.wav"]["bpm"] == 124
+    edited(heard, "one.wav", bpm=90)
+    listened(heard, overwrite=["bpm"])
+    assert by_name(heard)["one.wav"]["bpm"] == 124
+
+
+def test_a_run_with_a_range_goes_on_where_it_was(heard, monkeypatch):
+    listened(heard, bpm_range="50-80")
+    monkeypatch.setattr("acestep.labellers.listen.read_audio", None)
+    listened(heard, bpm_range="50 - 80")
+    assert by_name(heard)["one.wav"]["bpm"] == 62
+    with pytest.raises(TypeError):
+        listened(heard, bpm_range="100-140")
+
+
+def test_a_models_tempo_gives_way_to_the_sounds_own(heard):
+    songs = load_dataset(heard)
+    songs.songs[0].give("bpm", 62, "lm")
+    save_dataset(songs, heard)
+    listened(heard)
+    assert samples(heard)[0]["bpm"] == 124 and samples(heard)[0]["sources"]["bpm"] == "analysis"
+
+
+def test_evidence_that_makes_no_sense_is_found_anew(heard):
+    listened(heard)
+    value = json.loads(heard.read_text())
+    for sample in value["samples"]:
+        sample["evidence"]["bpm"] = {"value": "fast", "confidence": 9}
+    heard.write_text(json.dumps(value))
+    listened(heard)
+    assert by_name(heard)["one.wav"]["evidence"]["bpm"]["value"] == 124
+
+
 def test_lyrics_get_known_marks_and_a_language(heard):
     edited(heard, "1", lyrics="(verse 1)\nthe night is falling on the river\nand we go home")
     listened(heard)
@@ -280,6 +400,18 @@ def test_lyrics_get_known_marks_and_a_language(heard):
     assert sample["lyrics"].startswith("[Verse 1]\nthe night")
     assert (sample["language"], sample["sources"]["language"]) == ("en", "analysis")
     assert sample["sources"]["lyrics"] == "person"
+
+
+def test_only_sidecars_of_the_named_labels_are_replaced(dataset, tmp_path):
+    caption, record = tmp_path / "songs/a.caption.txt", tmp_path / "songs/a.json"
+    caption.write_text("in a file")
+    record.write_text('{"bpm": 60}')
+    edited(dataset, "1", caption="in the dataset", bpm=90)
+    said = notices(labelled(dataset, overwrite=["caption"], captioner="none", write_sidecars=True))
+    assert "a.json says something else" in said and json.loads(record.read_text()) == {"bpm": 60}
+    edited(dataset, "1", caption="mine", bpm=90)
+    said = notices(labelled(dataset, overwrite=["genre"], write_sidecars=True))
+    assert "a.caption.txt says something else" in said and caption.read_text() == "in a file"
 
 
 def test_labels_are_written_beside_the_songs(heard, tmp_path):
@@ -290,6 +422,12 @@ def test_labels_are_written_beside_the_songs(heard, tmp_path):
     before = by_name(heard)["one.wav"]
     list(scan(ScanConfig(songs=tmp_path / "funk", output=heard)))
     assert by_name(heard)["one.wav"]["sources"] == before["sources"]
+
+
+@pytest.mark.parametrize("flag", ["captioner_model", "lyrics_model"])
+def test_a_model_for_nobody_is_a_mistake(dataset, flag):
+    with pytest.raises(ConfigError, match="whose model"):
+        labelled(dataset, **{flag: "folder"})
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,21 +64,20 @@ def label(config: LabelConfig) -> Iterator[Event]:
             saver.note(done)
     saver.save()
     if stop.requested:
-        yield Stopped("label", str(config.dataset), f"acestep label {config.dataset}")
+        yield Stopped("label", str(config.dataset), _command(config))
         return
     yield Progress("label", len(files), len(files))
     yield from _closing(config, dataset, saver)
 
 
-def _label_song(
-    song: Song, file: Path, sidecars: Sidecars, listener: Listener
-) -> Iterator[Event]:
+def _label_song(song: Song, file: Path, sidecars: Sidecars, listener: Listener) -> Iterator[Event]:
     found, notices = sidecars.labels(file)
     yield from notices
     if listener.config.skip_metas:
         found = {name: label for name, label in found.items() if name not in METAS}
     # Labels to overwrite stand there as nobody's, until somebody has a better one
-    nobody = listener.config.overwritten() & song.sources.keys()
+    again = listener.config.overwritten()
+    nobody = (again | {"instrumental"} if "lyrics" in again else again) & song.sources.keys()
     sources = {name: song.sources.pop(name) for name in nobody}
     try:
         fill(song, found)
@@ -101,7 +101,7 @@ def _closing(config: LabelConfig, dataset: Dataset, saver: "_Saver") -> Iterator
             f"learns best from your own words (acestep edit {config.dataset} 1 --caption …)"
         )
     if config.write_sidecars:
-        yield from write_sidecars(dataset, overwrite=bool(config.overwrite))
+        yield from write_sidecars(dataset, overwrite=config.overwritten())
     if saver.changed:
         yield Saved("dataset", str(config.dataset))
     facts = {
@@ -144,6 +144,21 @@ class _Saver:
 def _state(song: Song) -> str:
     fields = {name: value for name, value in vars(song).items() if name != "origin"}
     return json.dumps(fields, sort_keys=True, default=str)
+
+
+def _command(config: LabelConfig) -> str:
+    """What to type to do the same again."""
+    words = ["acestep", "label", str(config.dataset)]
+    for name, knob in LabelConfig.model_fields.items():
+        value, flag = vars(config)[name], name.replace("_", "-")
+        if name == "dataset" or value == knob.default:
+            continue
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            words += [f"--{flag}", str(each)]
+    return shlex.join(words)
 
 
 def _octaves(dataset: Dataset) -> Iterator[Notice]:

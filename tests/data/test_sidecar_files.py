@@ -80,7 +80,7 @@ def test_what_a_person_changes_in_a_file_is_the_persons(dataset):
     said = written(dataset)
     assert "a.caption.txt says something else and is left" in said and "a.json says" in said
     assert "0 sidecars" in said and (folder / "a.caption.txt").read_text() == "cold jazz"
-    assert "2 sidecars" in written(dataset, overwrite=True)
+    assert "2 sidecars" in written(dataset, overwrite=LABELS)
     assert (folder / "a.caption.txt").read_text() == "warm jazz\n"
     assert (folder / "a.caption.txt.bak").read_text() == "cold jazz"
     assert json.loads((folder / "a.json.bak").read_text())["bpm"] == 170
@@ -102,7 +102,7 @@ def test_a_persons_json_is_not_even_completed_unless_told(dataset):
     mine.write_text('{"bpm": 85, "energy": 3}', encoding="utf-8")
     assert "A.JSON says something else" in written(dataset)
     assert mine.read_text() == '{"bpm": 85, "energy": 3}'
-    written(dataset, overwrite=True)
+    written(dataset, overwrite=LABELS)
     assert json.loads(mine.read_text())["energy"] == 3 and "a.json" not in listing(dataset)
     assert json.loads(mine.read_text())["keyscale"] == "A minor"
 
@@ -131,7 +131,7 @@ def test_a_dataset_that_is_called_like_a_song_stays_a_dataset(dataset):
     for path in (dataset.folder / "dataset.json", dataset.folder / "songs/a.json"):
         path.write_text(other, encoding="utf-8")
     dataset.songs.append(Song("songs/a.wav", bpm=3, caption="x"))
-    said = written(dataset, overwrite=True)
+    said = written(dataset, overwrite=LABELS)
     assert "dataset.json is a dataset" in said and "a.json is a dataset" in said
     assert (dataset.folder / "dataset.json").read_text() == other
     assert (dataset.folder / "songs/a.json").read_text() == other
@@ -145,7 +145,7 @@ def test_files_that_are_something_else_are_left_alone(dataset, content):
     assert "0 sidecars" in said or not content
     for ending in (".caption.txt", ".lyrics.txt", ".json"):
         assert Path(dataset.folder, "songs", "a" + ending).read_bytes() == content
-    assert "3 sidecars" in written(dataset, overwrite=True)
+    assert "3 sidecars" in written(dataset, overwrite=LABELS)
     assert Path(dataset.folder, "songs", "a.json.bak").read_bytes() == content
 
 
@@ -154,7 +154,7 @@ def test_a_link_is_replaced_and_what_it_leads_to_is_not(dataset):
     outside = dataset.folder / "outside.txt"
     outside.write_text("mine")
     (dataset.folder / "songs/a.caption.txt").symlink_to(outside)
-    written(dataset, overwrite=True)
+    written(dataset, overwrite=LABELS)
     assert outside.read_text() == "mine"
     assert (dataset.folder / "songs/a.caption.txt").read_text() == "warm jazz\n"
 

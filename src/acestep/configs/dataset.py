@@ -76,6 +76,10 @@ class LabelConfig(Config):
             wrong.append("--beats beat-this and --beats-checkpoint FILE belong together")
         if not self.analysis and (self.bpm_range or self.beats != "signal"):
             wrong.append("--no-analysis: then --bpm-range and --beats have nothing to settle")
+        if self.captioner_model is not None and self.captioner in ("draft", "none"):
+            wrong.append("--captioner-model: say with --captioner whose model it is")
+        if self.lyrics_model is not None and self.lyrics == "none":
+            wrong.append("--lyrics-model: say with --lyrics whose model it is")
         return wrong
 
     def tempi(self) -> tuple[float, float] | None:

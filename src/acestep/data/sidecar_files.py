@@ -14,7 +14,7 @@ has changed since we did, is left as it is where it says something else.
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,16 +31,17 @@ from acestep.events import Notice
 
 _TEXTS = {"caption": ".caption.txt", "lyrics": ".lyrics.txt"}
 _IN_JSON = ("bpm", "keyscale", "timesignature", "language", "genre", "title")
+_LABELS = {_TEXTS["caption"]: {"caption"}, _TEXTS["lyrics"]: {"lyrics"}, ".json": {*_IN_JSON}}
 
 
-def write_sidecars(dataset: Dataset, *, overwrite: bool = False) -> Iterator[Notice]:
+def write_sidecars(dataset: Dataset, *, overwrite: Collection[str] = ()) -> Iterator[Notice]:
     """Write the labels of every song beside its audio, and say what was written and what not.
 
     Files that say the same are not touched. A differing one is replaced only if we wrote it and
-    nobody changed it since, or with ``overwrite``, which keeps it as ``<name>.bak``; keys of a
-    song.json that we do not know are kept. Songs that are missing are left out, as are two songs
-    that differ in their ending alone, whose sidecars would be the same files. A folder that cannot
-    be written to does not stop the others.
+    nobody changed it since, or if it holds a label of ``overwrite``, and is then kept as
+    ``<name>.bak``; keys of a song.json that we do not know are kept. Songs that are missing are
+    left out, as are two songs that differ in their ending alone, whose sidecars would be the same
+    files. A folder that cannot be written to does not stop the others.
     """
     writer = _Writer(dataset, overwrite)
     for song in dataset.songs:
@@ -86,7 +87,7 @@ class _Writer:
     """Writes the sidecars of one dataset; ``written`` are the files that changed."""
 
     dataset: Dataset
-    overwrite: bool
+    overwrite: Collection[str]
 
     def __post_init__(self) -> None:
         self.files = {id(song): absolute(self.dataset.resolve(song)) for song in self.dataset.songs}
@@ -108,12 +109,13 @@ class _Writer:
         for ending, text in sidecar_texts(song).items():
             path = self.sidecars.beside(audio, ending) or audio.with_name(audio.stem + ending)
             try:
-                yield from self._write_one(path, text, before, song)
+                replace = not _LABELS[ending].isdisjoint(self.overwrite)
+                yield from self._write_one(path, text, before, song, replace)
             except OSError as error:
                 yield Notice(f"{shown(path)} cannot be written: {error.strerror}", about=audio.name)
 
     def _write_one(
-        self, path: Path, text: str, before: dict[str, Any], song: Song
+        self, path: Path, text: str, before: dict[str, Any], song: Song, replace: bool
     ) -> Iterator[Notice]:
         is_json = path.suffix.lower() == ".json"
         if is_json and (path == self._dataset_file() or "samples" in before):
@@ -124,7 +126,7 @@ class _Writer:
         if present is not None and present.strip() == text.strip():
             return
         ours = not os.path.lexists(path) or _is_ours(path, present, before, song)
-        if not ours and not self.overwrite:
+        if not ours and not replace:
             yield Notice(
                 f"{path.name} says something else and is left as it is; overwriting the sidecars "
                 f"would keep it as {path.name}.bak",

@@ -6,7 +6,7 @@ come from the signal, text from a model where one was asked for; where the two d
 shown.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 
 from acestep.config import LabelConfig
 from acestep.data.audio import RATE, read_audio
+from acestep.data.fields import FIELDS
 from acestep.data.labels import has_words
 from acestep.data.lyrics import normalize_sections
 from acestep.data.sidecars import METAS, Labels, fill
@@ -27,9 +28,11 @@ from acestep.labellers.estimate import Estimate
 
 LONGEST = 600.0  # s of a song that are listened to
 SOUND = "sound"  # the evidence that is about no label
-TEXTS = ("caption", "genre", "lyrics", "language", "instrumental")
+# Who captions says the first, who writes lyrics down the second
+STYLE, SUNG = ("caption", "genre"), ("lyrics", "language", "instrumental")
 NAMES = {"bpm": "tempo", "keyscale": "key", "timesignature": "time signature"}
 _SOUND = ("loudness", "true_peak", "loudness_range", "brightness", "onset_density", "percussive")
+_READ = {item.name: item.read for item in FIELDS}
 
 
 @dataclass(frozen=True)
@@ -70,32 +73,56 @@ class Listener:
     def label(self, song: Song, file: Path) -> Iterator[Event]:
         """Fill in what is missing of one song. Raises ``AudioError`` if it cannot be read."""
         wanted = self._wanted(song)
-        if wanted:
-            audio = read_audio(file, seconds=LONGEST)
-            if "metas" in wanted:
-                yield from self._metas(song, audio)
-            if "caption" in wanted:
-                yield from self._words(song, audio, self.captioner.describe, self.captioner.name)
-            if "lyrics" in wanted and not ("caption" in wanted and self.lyricist is self.captioner):
-                yield from self._words(song, audio, self.lyricist.transcribe, self.lyricist.name)
+        audio = read_audio(file, seconds=LONGEST) if wanted else np.zeros((2, 0), np.float32)
+        if "metas" in wanted:
+            self._analyse(song, audio)
+        if self.config.analysis and not self.config.skip_metas:
+            yield from _metas(song)
+        seconds = song.duration or audio.shape[1] / RATE
+        both = self.lyricist is self.captioner
+        if "caption" in wanted:
+            labels = STYLE + SUNG if both and "lyrics" in wanted else STYLE
+            yield from self._words(
+                song, lambda: self.captioner.describe(audio, seconds), self.captioner.name, labels
+            )
+        if "lyrics" in wanted and not ("caption" in wanted and both):
+            yield from self._words(
+                song, lambda: self.lyricist.transcribe(audio), self.lyricist.name, SUNG
+            )
         yield from _sung(song)
         if self.config.captioner != "none":
             _draft(song, file)
 
     def _wanted(self, song: Song) -> set[str]:
-        """What this listener could still find of a song; what is there is not looked for again."""
+        """What is to be listened for; what was found is not looked for again."""
         config, again = self.config, self.config.overwritten()
-        fresh = bool(config.bpm_range or self.tracker or again & set(METAS))
-        wanted = {"metas"} if config.analysis and (fresh or SOUND not in song.evidence) else set()
+        wanted = {"metas"} if config.analysis and not self._was_heard(song) else set()
         if self.captioner and ("caption" in again or song.trusts("caption", "draft")):
             wanted.add("caption")
-        known = has_words(song.lyrics) or song.source("instrumental") == "person"
+        known = has_words(song.lyrics) or song.instrumental
         if self.lyricist and ("lyrics" in again or not known):
             wanted.add("lyrics")
         return wanted
 
-    def _metas(self, song: Song, audio: np.ndarray) -> Iterator[Event]:
-        from acestep.labellers.analysis import CONFIDENT, analyse
+    def _was_heard(self, song: Song) -> bool:
+        """Whether the evidence is there, and made as it is asked for now."""
+        sound = song.evidence.get(SOUND)
+        if sound is None or any(_measured(song, name) is None for name in METAS):
+            return False
+        asked = bool(self.config.bpm_range or self.tracker or self.config.overwritten() & {*METAS})
+        return not asked or {name: sound.get(name) for name in self._how()} == self._how()
+
+    def _how(self) -> dict[str, str | None]:
+        """What the user said on how to listen; kept, so that a stopped run need not start anew."""
+        tempi = self.config.tempi()
+        return {
+            "bpm_range": f"{tempi[0]:g}-{tempi[1]:g}" if tempi else None,
+            "beats": self.config.beats if self.tracker else None,
+        }
+
+    def _analyse(self, song: Song, audio: np.ndarray) -> None:
+        """Keep as evidence what the sound says."""
+        from acestep.labellers.analysis import analyse
 
         beats = self.tracker(audio, RATE) if self.tracker else None
         analysis = analyse(audio, RATE, bpm_range=self.config.tempi(), beats=beats)
@@ -103,40 +130,62 @@ class Listener:
         song.evidence[SOUND] = {
             name: value if value is None else round(float(value), 3)
             for name, value in found.items()
-        }
-        estimates: dict[str, Estimate] = {name: vars(analysis)[name] for name in METAS}
-        song.evidence |= {name: estimate.as_dict() for name, estimate in estimates.items()}
-        if self.config.skip_metas:
-            return
-        for name, estimate in estimates.items():
-            if estimate.value is not None:
-                fill(song, {name: (estimate.value, "analysis")})
-                yield from _doubt(song, name, estimate, CONFIDENT)
-        missing = [NAMES[name] for name in METAS if estimates[name].value is None]
-        if missing:
-            yield Notice(f"nothing to hear of its {', '.join(missing)}", "info", song.filename)
+        } | {name: said for name, said in self._how().items() if said}
+        for name in METAS:
+            beside = song.evidence.get(name, {})  # what a model says of it
+            song.evidence[name] = beside | vars(analysis)[name].as_dict()
 
-    def _words(self, song: Song, audio: np.ndarray, ask: Any, name: str) -> Iterator[Event]:
+    def _words(
+        self, song: Song, ask: Callable[[], Described], name: str, labels: tuple[str, ...]
+    ) -> Iterator[Event]:
+        """Ask a model for some labels; of the others it may say what it likes."""
         try:
-            seconds = song.duration or audio.shape[1] / RATE
-            told: Described = ask(audio, seconds) if ask.__name__ == "describe" else ask(audio)
+            told = ask()
         except LabelError as error:
             yield Skipped(song.filename, str(error), error.hint)
             return
         for sentence in told.notes:
             yield Notice(f"{name}: {sentence}", "info", song.filename)
+        if told.lyrics and has_words(told.lyrics) and self.lyricist is None:
+            yield Notice(
+                f"{name} wrote lyrics too: --lyrics {name} takes them", "info", song.filename
+            )
         found: Labels = {
             label: (vars(told)[label], "lm")
-            for label in TEXTS
+            for label in labels
             if vars(told)[label] not in (None, "", "unknown")
         }
-        if has_words(song.lyrics) and "lyrics" not in self.config.overwritten():
-            found = {key: value for key, value in found.items() if key in ("caption", "genre")}
         for label in fill(song, found):
             certainty = told.certainty if label == "language" and told.certainty else 0.5
             song.evidence[label] = Estimate(vars(told)[label], certainty, source=name).as_dict()
         for label in METAS:
             yield from _beside(song, label, vars(told)[label], name)
+
+
+def _metas(song: Song) -> Iterator[Notice]:
+    """Tempo, key and metre of the evidence as labels, and what is not sure about them."""
+    from acestep.labellers.analysis import CONFIDENT
+
+    found = {name: estimate for name in METAS if (estimate := _measured(song, name))}
+    for name, estimate in found.items():
+        if estimate.value is not None:
+            if song.source(name) == "lm":  # a model's stood in while nobody had listened
+                del song.sources[name]
+            fill(song, {name: (estimate.value, "analysis")})
+            yield from _doubt(song, name, estimate, CONFIDENT)
+    missing = [NAMES[name] for name, estimate in found.items() if estimate.value is None]
+    if missing:
+        yield Notice(f"nothing to hear of its {', '.join(missing)}", "info", song.filename)
+
+
+def _measured(song: Song, name: str) -> Estimate | None:
+    """What the evidence says of a label; None where there is none, or none that makes sense."""
+    kept = song.evidence.get(name, {})
+    try:
+        value = kept["value"] if kept["value"] is None else _READ[name](kept["value"])
+        return Estimate(value, float(kept["confidence"]), kept.get("runner_up"), kept["source"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _doubt(song: Song, name: str, estimate: Estimate, confident: float) -> Iterator[Notice]:
@@ -182,12 +231,12 @@ def _sung(song: Song) -> Iterator[Notice]:
     if marked != song.lyrics:
         song.lyrics = marked
         yield Notice("its section marks were put as the model knows them", "info", song.filename)
-    if song.language == "unknown" and song.trusts("language", "analysis"):
+    if song.trusts("language", "analysis"):  # also where it was read off lyrics that have changed
         from acestep.labellers.language import language_of
 
         estimate = language_of(song.lyrics)
         song.evidence["language"] = estimate.as_dict()
-        if estimate.value != "unknown":
+        if estimate.value != "unknown" or song.source("language"):
             fill(song, {"language": (estimate.value, "analysis")})
 
 

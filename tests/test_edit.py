@@ -154,7 +154,7 @@ def test_many_songs_are_changed_at_once(dataset):
     said = edited(dataset, where="bpm<60", set=["bpm*=2", "language=en"])
     assert [sample["bpm"] for sample in samples(dataset)] == [100, 100, None]
     assert [sample["language"] for sample in samples(dataset)] == ["en", "unknown", "unknown"]
-    assert "1 of 3 songs: bpm<60" in notices(said) and "1 songs changed" in notices(said)
+    assert "1 of 3 songs: bpm<60" in notices(said) and "1 song changed" in notices(said)
     edited(dataset, where="language==unknown", language="ko", instrumental=False)
     assert [sample["language"] for sample in samples(dataset)] == ["en", "ko", "ko"]
     edited(dataset, prepend="lo-fi", append="live", replace=("rock", "pop"), strip="jazz")
@@ -174,6 +174,13 @@ def test_where_nothing_fits_or_one_result_is_wrong_nothing_is_saved(dataset):
         with pytest.raises(ConfigError):
             edited(dataset, **wrong)
     assert dataset.read_bytes() == before
+
+
+def test_a_history_without_versions_says_so(dataset, tmp_path):
+    table = tmp_path / "new.csv"
+    table.write_text("File\nsong.wav\n", encoding="utf-8")
+    (history,) = edited(table, history=True)
+    assert history.text.endswith("new.csv has no earlier versions")
 
 
 def test_every_save_can_be_undone_and_an_undo_too(dataset):

@@ -62,7 +62,8 @@ def edit(config: EditConfig) -> Iterator[Event]:
     edits.apply(config, given)
     yield from edits.notices
     if bulk:
-        yield Notice(f"{len(edits.changed)} songs changed", "info")
+        number = len(edits.changed)
+        yield Notice(f"{number} song{'s'[: number != 1]} changed", "info")
     for name in settings:
         value = vars(config)[name]
         setattr(dataset, name, value.strip() if name == "tag" else value)
@@ -128,7 +129,8 @@ def _list_history(config: EditConfig) -> Iterator[Event]:
     path = dataset_file(config.dataset)
     known = versions(path)
     lines = []
-    for version, before in zip(reversed(known), [*reversed(known[:-1]), None], strict=True):
+    earlier = [None, *known[:-1]] if known else []
+    for version, before in reversed(list(zip(known, earlier, strict=True))):
         kind = "--undo" if version.steps > 0 else "--redo"
         way = f"{kind} {abs(version.steps)}" if version.steps else "now"
         changed = difference(before.path, version.path) if before else ""

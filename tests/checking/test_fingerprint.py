@@ -67,12 +67,20 @@ def test_an_excerpt_is_found_in_its_song(song):
 
 
 def test_other_tunes_of_the_same_sound_are_others():
-    prints = [print_of(music(SECONDS, seed)) for seed in range(2, 7)]
+    prints = [print_of(music(SECONDS, seed)) for seed in range(2, 6)]
     errors = [best_match(one, other).errors for one, other in combinations(prints, 2)]
     assert min(errors) > SAME + 0.12 and np.mean(errors) == pytest.approx(0.45, abs=0.05)
 
 
-@pytest.mark.parametrize("audio", [np.zeros((2, 20 * RATE), np.float32), music(SHORTEST - 1)])
+def test_short_songs_are_compared_nearly_as_a_whole():
+    one, other = music(SHORTEST - 3, 8), music(SHORTEST - 3, 9)
+    copy = best_match(print_of(one), print_of(0.5 * one[:, RATE // 2 :]))
+    assert copy is not None and copy.errors < 0.05
+    stranger = best_match(print_of(one), print_of(other))
+    assert stranger is not None and stranger.errors > SAME + 0.1
+
+
+@pytest.mark.parametrize("audio", [np.zeros((2, 20 * RATE), np.float32), music(5.0)])
 def test_silence_and_clips_match_nothing(audio, song):
     assert best_match(print_of(audio), print_of(song)) is None
     assert best_match(print_of(song), print_of(audio)) is None

@@ -18,6 +18,7 @@ LOWEST, HIGHEST = 300.0, 3400.0  # Hz; what every encoder keeps
 APART = 10  # steps between what is compared: a second
 SAME = 0.2  # share of bits that differ, below which it is the same music
 SHORTEST = 12.0  # seconds that two songs must have in common
+BRIEF, NEARLY = 3.0, 0.8  # of songs shorter than that: seconds, and share of the shorter one
 DOUBTFUL = 0.1  # share of bits that are left open: those that the least noise would turn
 SILENT = 1e-10  # of the loudest step's power
 
@@ -60,9 +61,13 @@ def fingerprint(samples: np.ndarray, rate: int) -> np.ndarray:
 
 
 def best_match(one: np.ndarray, other: np.ndarray) -> Match | None:
-    """Where two fingerprints agree best, over all shifts by which they overlap long enough."""
-    least = round(SHORTEST * STEPS)
-    if min(len(one), len(other)) < least:
+    """Where two fingerprints agree best, over all shifts by which they overlap long enough.
+
+    A song that is no longer than that has to lie within the other one nearly as a whole.
+    """
+    shorter = min(len(one), len(other))
+    least = round(min(SHORTEST * STEPS, NEARLY * shorter))
+    if least < BRIEF * STEPS:
         return None
     size = 1 << (len(one) + len(other) - 1).bit_length()
     agree = _correlate(one, other, size)

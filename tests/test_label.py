@@ -137,6 +137,23 @@ def test_advice_on_the_tag(dataset, tag, words):
     assert ("a good tag is short" in heard) == bool(words)
 
 
+def test_lyrics_that_the_model_will_not_read_to_their_end(dataset):
+    edited(dataset, "1", lyrics="over the river and through the wood\n" * 400, language="en")
+    assert "a.wav: its lyrics are" in (said := notices(labelled(dataset)))
+    assert "tokens long and the model reads 2048" in said
+
+
+def test_marks_of_lyrics_in_a_file_are_mended_once(dataset, tmp_path):
+    (tmp_path / "songs/a.lyrics.txt").write_text("(verse 1)\nover the river")
+    assert "a.wav: its section marks were put" in notices(labelled(dataset))
+    assert "section marks" not in notices(labelled(dataset))
+    list(scan(ScanConfig(songs=tmp_path / "songs", output=dataset)))
+    assert samples(dataset)[0]["lyrics"] == "[Verse 1]\nover the river"
+    (tmp_path / "songs/a.lyrics.txt").write_text("(verse 1)\nunder the river")
+    labelled(dataset)
+    assert samples(dataset)[0]["lyrics"] == "[Verse 1]\nunder the river"
+
+
 def test_lyrics_without_a_language_are_mentioned(dataset):
     edited(dataset, "1", lyrics="la la")
     assert "a.wav: it has lyrics of no language" in notices(labelled(dataset))

@@ -1,21 +1,23 @@
 """Look for what is wrong with a dataset: its files, its labels, and the songs beside each other."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from acestep.checking.finding import Finding
-from acestep.checking.labels import Tokens, findings, song_names
+from acestep.checking.labels import findings, song_names
 from acestep.checking.page import page
 from acestep.checking.report import Report, as_json, make_report, table
 from acestep.checking.signal import Signal, measure, signal_findings
 from acestep.checking.sound import read_sound
+from acestep.checking.tokens import token_counter
 from acestep.checking.whole import Measured, whole_findings
 from acestep.config import CheckConfig
 from acestep.data.files import shown, write_json, write_text
-from acestep.data.song import Dataset, Song, load_dataset
+from acestep.data.song import Dataset, load_dataset
 from acestep.data.variants import songs_of_origin
 from acestep.errors import AceStepError, AudioError, DatasetError
 from acestep.events import Event, Finished, Progress, Saved, Skipped, Started, Text
-from acestep.model.find import find_model
 
 
 def check(config: CheckConfig) -> Iterator[Event]:
@@ -33,7 +35,7 @@ def check(config: CheckConfig) -> Iterator[Event]:
     if not config.labels_only:
         yield from _listen(dataset, signals, found)
         found += whole_findings(_measured(dataset, signals))
-    found += findings(dataset, _counter(dataset, config.model))
+    found += findings(dataset, token_counter(dataset, config.model))
     songs = [
         (name, song.duration, signals.get(name))
         for name, song in zip(song_names(dataset), dataset.songs, strict=True)
@@ -77,32 +79,24 @@ def _measured(dataset: Dataset, signals: dict[str, Signal]) -> list[Measured]:
     ]
 
 
-def _counter(dataset: Dataset, model: str | None) -> Tokens:
-    """Counts the tokens of a song's two prompts."""
-    from acestep.model.base import load_tokenizer
-    from acestep.model.prompt import caption_prompt, lyrics_prompt
-
-    tokenizer = load_tokenizer(find_model(model))
-
-    def count(song: Song) -> tuple[int, int]:
-        labels = dataset.prompt_labels(song)
-        prompts = caption_prompt(labels), lyrics_prompt(labels)
-        caption, lyrics = (len(tokenizer(prompt)["input_ids"]) for prompt in prompts)
-        return caption, lyrics
-
-    return count
-
-
 def _save(config: CheckConfig, report: Report) -> Iterator[Event]:
-    try:
-        if config.output is not None:
+    if config.output is not None:
+        with _written(config.output):
             write_json(config.output, as_json(report))
-            yield Saved("report", str(config.output))
-        if config.html is not None:
+        yield Saved("report", str(config.output))
+    if config.html is not None:
+        with _written(config.html):
             write_text(config.html, page(report))
-            yield Saved("page", str(config.html))
+        yield Saved("page", str(config.html))
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[None]:
+    """A file system's error becomes ours; it names the report, not the temporary file beside it."""
+    try:
+        yield
     except OSError as error:
         raise DatasetError(
-            f"{shown(error.filename or 'the report')} cannot be written: {error.strerror}",
+            f"{shown(path)} cannot be written: {error.strerror}",
             hint="check the folder, its permissions and the free space",
         ) from error

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from acestep.checking.finding import few
-from acestep.checking.labels import READ_IN, told
+from acestep.checking.labels import READ_IN, Tokens, told
+from acestep.checking.tokens import token_counter
 from acestep.config import LabelConfig, PreprocessConfig
 from acestep.data.audio import inspect_audio
 from acestep.data.files import shown
@@ -31,6 +32,7 @@ from acestep.labellers.listen import Listener
 from acestep.training.stopping import stop_signals
 
 SAVE_SECONDS = 20  # between saves; what a crash may cost
+LONG_TEXTS = {"caption": 400, "lyrics": 2000}  # bytes; what is shorter makes few enough tokens
 MEASURED = frozenset({"no-bpm", "no-keyscale", "no-timesignature"})  # nothing more to advise then
 
 
@@ -93,7 +95,8 @@ def _label_song(song: Song, file: Path, sidecars: Sidecars, listener: Listener) 
 def _closing(config: LabelConfig, dataset: Dataset, saver: "_Saver") -> Iterator[Event]:
     """What the songs say together, what they still lack, the sidecars, and the figures."""
     yield from _octaves(dataset)
-    yield from told(dataset, but=READ_IN | (MEASURED if config.analysis else frozenset()))
+    but = READ_IN | (MEASURED if config.analysis else frozenset())
+    yield from told(dataset, but=but, tokens=_counter(config, dataset))
     drafts = [song.filename for song in dataset.songs if song.source("caption") == "draft"]
     if drafts:
         yield Notice(
@@ -111,6 +114,16 @@ def _closing(config: LabelConfig, dataset: Dataset, saver: "_Saver") -> Iterator
         "without_caption": sum(not song.caption.strip() for song in dataset.songs),
     }
     yield Finished("label", str(config.dataset), facts)
+
+
+def _counter(config: LabelConfig, dataset: Dataset) -> Tokens | None:
+    """Counts tokens where a text may make too many; to load a tokenizer takes seconds."""
+    long = any(
+        len(vars(song)[name].encode("utf-8", "replace")) > room
+        for song in dataset.songs
+        for name, room in LONG_TEXTS.items()
+    )
+    return token_counter(dataset, config.model) if long else None
 
 
 class _Saver:

@@ -52,9 +52,11 @@ def findings(dataset: Dataset, tokens: Tokens | None = None) -> list[Finding]:
     return found
 
 
-def told(dataset: Dataset, *, but: frozenset[str]) -> Iterator[Notice]:
+def told(
+    dataset: Dataset, *, but: frozenset[str], tokens: Tokens | None = None
+) -> Iterator[Notice]:
     """The findings as events of another verb, without the codes that it leaves to others."""
-    yield from notices(found for found in findings(dataset) if found.code not in but)
+    yield from notices(found for found in findings(dataset, tokens) if found.code not in but)
 
 
 def song_names(dataset: Dataset) -> list[str]:

@@ -35,6 +35,7 @@ from acestep.data.labels import (
     normalize_meter,
     read_bpm,
 )
+from acestep.data.lyrics import normalize_sections
 from acestep.data.song import SOURCES, Song
 from acestep.data.tables import Labels, absolute, plain, read_tables
 from acestep.data.tags import read_tags
@@ -181,16 +182,22 @@ def fill(song: Song, found: Labels) -> list[str]:
 
     Missing labels are filled in, and others where the new source is trusted as much
     (:meth:`Song.trusts`). Who said the same first remains the source: a sidecar that was written
-    from labels adds nothing to them.
+    from labels adds nothing to them, nor do lyrics that differ in the spelling of their marks.
     """
     changed = []
     for name, (value, source) in found.items():
         if not song.trusts(name, source):
             continue
-        if vars(song)[name] != value or not song.source(name):
+        if not _says(song, name, value) or not song.source(name):
             song.give(name, value, source)
             changed.append(name)
     return changed
+
+
+def _says(song: Song, name: str, value: Any) -> bool:
+    """Whether a song's label is this value already."""
+    known = vars(song)[name]
+    return known == value or (name == "lyrics" and known == normalize_sections(value))
 
 
 def doubts(song: str, found: Labels) -> Iterator[Notice]:

@@ -28,7 +28,7 @@ from acestep.events import (
     Stopped,
     Text,
 )
-from acestep.labellers.listen import Listener
+from acestep.labellers.listen import Listener, read_lyrics
 from acestep.training.stopping import stop_signals
 
 SAVE_SECONDS = 20  # between saves; what a crash may cost
@@ -83,11 +83,13 @@ def _label_song(song: Song, file: Path, sidecars: Sidecars, listener: Listener) 
     sources = {name: song.sources.pop(name) for name in nobody}
     try:
         fill(song, found)
-        yield from _measure(song, file)
-        if os.path.exists(file):
-            yield from listener.label(song, file)
-    except AudioError as error:
-        yield Skipped(song.filename, str(error), error.hint)
+        try:
+            yield from _measure(song, file)
+            if os.path.exists(file):
+                yield from listener.label(song, file)
+        except AudioError as error:
+            yield Skipped(song.filename, str(error), error.hint)
+        yield from read_lyrics(song)
     finally:
         song.sources = sources | song.sources
 
@@ -100,7 +102,7 @@ def _closing(config: LabelConfig, dataset: Dataset, saver: "_Saver") -> Iterator
     drafts = [song.filename for song in dataset.songs if song.source("caption") == "draft"]
     if drafts:
         yield Notice(
-            f"{len(drafts)} captions are drafts from measurements ({few(drafts)}): an adapter "
+            f"captions drafted from measurements: {len(drafts)} ({few(drafts)}); an adapter "
             f"learns best from your own words (acestep edit {config.dataset} 1 --caption …)"
         )
     if config.write_sidecars:

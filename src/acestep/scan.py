@@ -180,6 +180,7 @@ def _merge(config: ScanConfig, dataset: Dataset, found: list[Found]) -> Iterator
             song.audio_path = written_path(item.file, config.output.parent)
         if _audio_id(song) != item.audio_id and _FROM_AUDIO.fullmatch(song.id):
             song.id = item.audio_id
+            song.evidence.clear()  # it is about other audio
         song.duration = item.facts.duration
         fill(song, item.labels)
         silent_voice = not has_words(song.lyrics) and song.source("instrumental") == ""

@@ -89,7 +89,6 @@ class Listener:
             yield from self._words(
                 song, lambda: self.lyricist.transcribe(audio), self.lyricist.name, SUNG
             )
-        yield from _sung(song)
         if self.config.captioner != "none":
             _draft(song, file)
 
@@ -223,7 +222,7 @@ def same(name: str, one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _sung(song: Song) -> Iterator[Notice]:
+def read_lyrics(song: Song) -> Iterator[Notice]:
     """Lyrics with the section marks the model knows, and their language."""
     if not has_words(song.lyrics) or song.instrumental:
         return

@@ -87,6 +87,18 @@ def test_each_part_of_the_work_shows_its_begin_and_its_end():
     assert len(shown(*happening, seconds_each=1)) in range(100, 200)
 
 
+def test_a_count_says_how_long_the_rest_takes():
+    happening = [events.Progress("label", done, 4, f"{done}.wav") for done in range(4)]
+    happening.append(events.Progress("label", 4, 4))
+    assert shown(*happening, seconds_each=20) == [
+        "0 of 4 · 0.wav",
+        "1 of 4 · 1.wav · about 1 min 0 s left",
+        "2 of 4 · 2.wav · about 40 s left",
+        "3 of 4 · 3.wav · about 20 s left",
+        "4 of 4",
+    ]
+
+
 def test_what_was_left_out_is_said_and_counted():
     lines = shown(
         events.Skipped("a.wav", "it is silent", "record it again"),

@@ -15,6 +15,7 @@ from acestep.knobs import number
 SECONDS_PER_STEP_LINE = 10.0
 SECONDS_PER_PROGRESS_LINE = 5.0
 SECONDS_PER_EVALUATION_LINE = 2.0
+LEAST_TIME_LEFT = 10.0  # seconds; a shorter wait is not announced
 LINES_PER_RUN = 100  # the longer a run has been going on, the further apart its lines
 _DETAILS = (events.Started, events.Progress, events.Step, events.Evaluation, events.Estimate)
 
@@ -150,6 +151,8 @@ class Sentences:
         self._started = clock()
         self._facts: dict[str, Any] = {}
         self._skipped = 0
+        self._progress: events.Progress | None = None
+        self._first = (0.0, 0)  # when the present count began, and from where
         self.total_steps = 0
         self.epochs = 0
 
@@ -163,7 +166,10 @@ class Sentences:
                 facts = facts_text(event.facts)
                 return f"{event.verb}: {facts}" if facts else None
             case events.Progress():
-                return f"{event.done} of {event.total} · {event.what}".rstrip(" ·")
+                left = self._time_left(event)
+                return " · ".join(
+                    filter(None, [f"{event.done} of {event.total}", event.what, left])
+                )
             case events.Step():
                 return self._step(event)
             case events.Finished():
@@ -171,6 +177,18 @@ class Sentences:
             case events.Skipped():
                 self._skipped += 1
         return plain(event)
+
+    def _time_left(self, event: events.Progress) -> str:
+        """How long the rest of a count takes at its pace so far; nothing at its two ends."""
+        if begins_anew(event, self._progress):
+            self._first = (self._clock(), event.done)
+        self._progress = event
+        began, first = self._first
+        if not first < event.done < event.total:
+            return ""
+        pace = (self._clock() - began) / (event.done - first)
+        left = pace * (event.total - event.done)
+        return f"about {duration(left)} left" if left >= LEAST_TIME_LEFT else ""
 
     def _step(self, event: events.Step) -> str:
         of_epochs = f"/{self.epochs}" if self.epochs else ""

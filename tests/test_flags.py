@@ -61,6 +61,8 @@ BESIDE = {
     ("edit", "link"): ["--format", "audiofolder", "--save-as", "x"],
     ("label", "beats"): ["--beats-checkpoint", "x"],
     ("label", "beats_checkpoint"): ["--beats", "beat-this"],
+    ("label", "captioner_model"): ["--captioner", "music-lm"],
+    ("label", "lyrics_model"): ["--lyrics", "whisper"],
 }
 # Values of knobs that do not take any
 VALUES = {"tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120"}

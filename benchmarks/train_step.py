@@ -120,6 +120,7 @@ class Ours:
             make_plan(config, model, SONGS, 1),
             split,
             transformer,
+            transformer,  # and so the loss sees it
             modules,
             parameters,
             make_optimizer(config, list(parameters.values())),

@@ -51,16 +51,16 @@ def test_the_vae_keeps_harmony_sound_and_beat(trial):
     sources = [(example.audio, example.song.bpm) for example in trial.examples[:3]]
     marks = values(sound_marks("vae", trial, sources))
     assert marks["chroma cosine"] > 0.97
-    assert marks["MR-STFT error"] < 0.85
+    assert marks["MR-STFT error"] < 0.8
     assert marks["pulse kept"] > 0.75
 
 
 def test_clips_have_the_tempo_key_and_style_that_was_asked_for(trial):
     made = {mark.measure: mark for mark in generate_marks(trial)}
     for measure, least in (
-        ("asked BPM found", 0.65),
+        ("asked BPM found", 0.75),
         ("asked key found", 0.7),
-        ("asked style known", 0.4),
+        ("asked style known", 0.65),
     ):
         assert made[measure].value >= least > 2 * made[measure].chance, measure
     assert made["tonal share"].value > max(0.7, made["tonal share"].chance)
@@ -74,10 +74,11 @@ def test_what_is_repainted_stays_in_key_and_the_rest_as_it_was(trial):
 
 
 def test_a_cover_keeps_harmony_and_takes_the_style(trial):
-    marks = values(cover_marks(trial, clips=6))
-    assert marks["codes to music, chroma"] > 0.65
+    marks = values(cover_marks(trial))
+    assert marks["codes to music, chroma"] > 0.8
     assert marks["other style, chroma"] > 0.6
-    assert marks["other style known"] >= 0.3
+    assert marks["other style, BPM kept"] >= 0.65
+    assert marks["other style known"] >= 0.4
 
 
 def test_white_latents_are_no_silence_and_a_clip_comes_again_bit_by_bit(trial):

@@ -26,8 +26,8 @@ SETTINGS = {
     "--targets": "attention+mlp",
     "--rank": "16",
     "--dropout": "0",
-    "--learning-rate": "2e-3",
-    "--teach-guidance": "2",
+    "--learning-rate": "1.5e-3",
+    "--teach-guidance": "2.5",
     "--batch-size": "2",
     "--validate-every": "20",
 }
@@ -47,8 +47,8 @@ class Lesson:
 
     style: str = "cumbia"
     songs: int = 8
-    seconds: float = 20.0
-    epochs: int = 40
+    seconds: float = 12.0
+    epochs: int = 50
     model: str = "mini"
 
 

@@ -39,6 +39,7 @@ FIRST_SEED = TESTS  # of the songs that marks are given for
 LESSON_SEED = TESTS + 20_000  # of those that the style classifier learns from
 SECONDS, LESSON_SECONDS = 10.24, 5.12
 NOISES = 4
+FOLLOWED = 0.3  # cover strength for a change of style
 WINDOW = (2.56, 7.68)  # what is repainted, seconds
 TONAL = NAMES.index("tonal")
 
@@ -249,7 +250,11 @@ def _repainted(trial: Trial, examples: Sequence[Example], labels: bool) -> list[
 
 
 def cover_marks(trial: Trial, clips: int | None = None) -> list[Mark]:
-    """Songs played from their codes: in their own style, and in the style of another caption."""
+    """Songs played from their codes: in their own style, and in the style of another caption.
+
+    Codes tell more of a song than its notes, so for another style they are followed in a share of
+    the steps alone (``FOLLOWED``); followed to the end the source's own style stays.
+    """
     examples = trial.examples[:clips]
     names = list(STYLES)
     audios = [example.audio for example in examples]
@@ -260,6 +265,7 @@ def cover_marks(trial: Trial, clips: int | None = None) -> list[Mark]:
         own.append(trial.make(example.caption, number, song, **source))
         style = names[(names.index(song.style) + 1 + number // len(names)) % len(names)]
         told.append(make_example(song.seed, style, song.bpm, song.keyscale))
+        source["cover_strength"] = FOLLOWED
         others.append(trial.make(told[-1].caption, number, song, **source))
     heard = trial.heard[: len(examples)]
     again, harmony = (

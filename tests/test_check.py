@@ -109,6 +109,13 @@ def test_a_report_that_cannot_be_written(dataset, tmp_path):
         checked(dataset, labels_only=True, output=tmp_path / "file" / "x.json")
 
 
+@pytest.mark.parametrize("kind", ["output", "html"])
+def test_a_report_that_cannot_be_written_is_called_by_its_own_name(dataset, tmp_path, kind):
+    (tmp_path / "reports").mkdir()
+    with pytest.raises(DatasetError, match=r"reports cannot be written"):
+        checked(dataset, labels_only=True, **{kind: tmp_path / "reports"})
+
+
 def test_a_dataset_without_songs(tmp_path):
     save_dataset(Dataset(name="none"), tmp_path / "d.json")
     assert checked(tmp_path / "d.json")[-1].facts["errors"] == 1

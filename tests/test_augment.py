@@ -18,6 +18,7 @@ from acestep.data.tensors import load_samples, read_manifest
 from acestep.data.variants import read_variant
 from acestep.errors import ConfigError, DatasetError, ModelError
 from acestep.events import Finished, Notice, Saved, Skipped
+from acestep.knobs import outside_recommended
 from acestep.preprocess import preprocess
 from acestep.scan import scan
 from acestep.training.clips import make_clips, split_clips
@@ -327,6 +328,10 @@ def test_knobs_that_make_no_sense_are_refused(knobs, word):
 
 
 # What follows
+
+
+def test_signal_alone_is_nothing_to_warn_of():
+    assert outside_recommended(AugmentConfig(dataset="d.json", variants=0, signal=2)) == []
 
 
 def test_variants_are_known_again_when_they_are_scanned(dataset):

@@ -14,7 +14,7 @@ class AugmentConfig(Config):
         None, "Folder for the variants' audio (default: variants, beside the dataset)."
     )
     variants: int = knob(
-        1, "Variants of each song by repaint; 0: none.", ge=0, le=100, recommended=(1, 3)
+        1, "Variants of each song by repaint; 0: none.", ge=0, le=100, recommended=(0, 3)
     )
     section: float = knob(
         0.3, "Share of a song that is made anew, in its middle.", gt=0, lt=1, recommended=(0.1, 0.5)

@@ -60,5 +60,5 @@ def test_a_lesson_a_style(taught):
     for style in ("funk", "jig"):
         assert (root / style / "lora" / "adapter_model.safetensors").is_file()
     values = {mark.measure: mark.value for mark in marks}
-    assert len(values) == 9 and all(np.isfinite(value) for value in values.values())
+    assert len(values) == 11 and all(np.isfinite(value) for value in values.values())
     assert values["change, strength 0"] == 0

@@ -111,9 +111,9 @@ def make_clips(
 def compare_marks(taught: Mapping[str, Taught]) -> list[Mark]:
     """The marks of two adapters or more.
 
-    For every style, the distance of its adapter's clips to its folder as a share of the base's; how
-    many times farther the other adapters' clips lie on average, and its own without the tag; and
-    the share of the base's where nothing but the tag is told.
+    For every style, the distance of its adapter's clips to its folder, and as a share of the
+    base's; how many times farther the other adapters' clips lie on average, and its own without the
+    tag; and the share of the base's where nothing but the tag is told.
     """
     marks, change = [], 0.0
     for style, one in taught.items():
@@ -121,6 +121,7 @@ def compare_marks(taught: Mapping[str, Taught]) -> list[Mark]:
         far = [distance(clips, one.folder) for clips in one.others.values()]
         bare = [distance(clips, one.folder) for clips in one.bare]
         marks += [
+            Mark("lora", f"{style}, distance", near),
             Mark("lora", f"{style}, of base", near / distance(one.base, one.folder), high=0.6),
             Mark("lora", f"{style}, others' times", float(np.mean(far)) / near, low=1.3),
             Mark("lora", f"{style}, without tag", distance(one.plain, one.folder) / near),

@@ -11,21 +11,19 @@ Seeds below ``HELD_OUT`` are for tuning and draw from the styles with ``tuned`` 
 are for reporting and draw from all of them.
 """
 
-import struct
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from label_styles import BEATS, STYLES, Style
+from label_synth import BASS, CHORDS, DRUM, LEAD, Note, reverberate, synthesise
 from scipy.fft import irfft, rfft
-from scipy.signal import oaconvolve
 
-from acestep.data.audio import read_audio
+from acestep.data.audio import RATE
+from acestep.data.labels import TONICS
+from acestep.mini.soundfont import play, write_midi
 
-RATE = 48_000
 QUIET = 90.0  # dB; noise further below the music is left out
 SECONDS = 60.0
 HELD_OUT = 1_000_000
@@ -34,7 +32,6 @@ FONTS = {
     "TimGM6mb": Path("/usr/share/sounds/sf2/TimGM6mb.sf2"),
 }
 RENDERERS = ("numpy", *FONTS)
-TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 # Degrees in semitones above the tonic and the chord's intervals. Loops whose key is a matter of
 # opinion are left out: vi IV I V has the very chords of i VI III VII.
 MAJOR, MINOR, SEVENTH, MAJOR_7, MINOR_7, DIM = (
@@ -69,19 +66,6 @@ DRUMS = {
     "kick": 36, "snare": 38, "rim": 37, "clap": 39, "hat": 42, "open": 46, "ride": 51, "crash": 49,
     "shaker": 70, "cowbell": 56, "conga": 63, "tom": 45,
 }  # fmt: skip
-CHORDS, BASS, LEAD, DRUM = 0, 1, 2, 9  # MIDI channels
-
-
-@dataclass(frozen=True)
-class Note:
-    """``start`` and ``length`` in seconds, ``pitch`` a MIDI number, ``loud`` from 0 to 1."""
-
-    start: float
-    length: float
-    pitch: int
-    loud: float
-    channel: int
-
 
 @dataclass
 class Track:
@@ -149,11 +133,11 @@ def render(track: Track, seconds: float = SECONDS) -> np.ndarray:
     rng = np.random.default_rng([track.seed, 5])
     length = round(seconds * RATE)
     dry = (
-        _synthesise(track, length, rng)
+        synthesise(track.notes, track.cents, length, rng)
         if track.renderer == "numpy"
         else _fluidsynth(track, length, FONTS[track.renderer])
     )
-    wet = _reverberate(dry, rng) if track.renderer == "numpy" else 0 * dry
+    wet = reverberate(dry, rng) if track.renderer == "numpy" else 0 * dry
     audio = (1 - track.room) * dry + track.room * wet
     if track.noise < QUIET:
         white = rfft(rng.standard_normal((2, length), np.float32))
@@ -333,86 +317,9 @@ class _Writer:
         return Note(max(0.0, float(at)), float(length), int(pitch), min(1.0, float(loud)), channel)
 
 
-# A plain synthesiser
-
-
-def _synthesise(track: Track, length: int, rng: np.random.Generator) -> np.ndarray:
-    levels = {CHORDS: 0.2, BASS: 0.45, LEAD: 0.28, DRUM: rng.uniform(0.35, 0.8)}
-    voices = {channel: int(rng.integers(3)) for channel in (CHORDS, BASS, LEAD)}
-    pans = {CHORDS: rng.uniform(-0.5, 0.5), BASS: 0.0, LEAD: rng.uniform(-0.4, 0.4), DRUM: 0.1}
-    known: dict[tuple, np.ndarray] = {}
-    audio = np.zeros((2, length), np.float32)
-    for note in track.notes:
-        ticks = max(3, round(note.length * 20))  # notes are cut to 50 ms, so that many are shared
-        name = (note.channel, note.pitch, ticks)
-        if name not in known:
-            known[name] = (
-                _drum(note.pitch, rng)
-                if note.channel == DRUM
-                else _tone(voices[note.channel], note.pitch + track.cents / 100, ticks / 20)
-            )
-        sound = known[name] * note.loud**1.5 * levels[note.channel]
-        first = round(note.start * RATE)
-        sound = sound[: length - first]
-        for side, gain in enumerate((1 - pans[note.channel], 1 + pans[note.channel])):
-            audio[side, first : first + len(sound)] += gain * sound
-    return audio
-
-
-def _tone(voice: int, pitch: float, seconds: float) -> np.ndarray:
-    """Plucked, blown or bowed: harmonics that fade, a bright saw, or a slow swell."""
-    frequency = 440 * 2 ** ((pitch - 69) / 12)
-    time = np.arange(round((seconds + 0.08) * RATE)) / RATE
-    count = max(1, min(12, int(9000 / frequency)))
-    tilt, fade, attack = ((1.2, 3.5, 0.003), (0.9, 0.6, 0.012), (1.6, 0.3, 0.05))[voice]
-    sound = np.zeros(len(time))
-    for number in range(1, count + 1):
-        partial = np.sin(2 * np.pi * frequency * number * time) / number**tilt
-        sound += partial * np.exp(-fade * time * (1 + 0.4 * (number - 1) * (voice == 0)))
-    shape = np.minimum(1, time / attack) * np.minimum(1, (time[-1] - time) / 0.06)
-    return (sound * shape).astype(np.float32)
-
-
-def _drum(pitch: int, rng: np.random.Generator) -> np.ndarray:
-    time = np.arange(round(0.4 * RATE)) / RATE
-    noise = rng.standard_normal(len(time))
-    bright = np.diff(noise, prepend=0)
-    match pitch:
-        case 36:
-            falling = 50 * time + 5 * (1 - np.exp(-30 * time))
-            sound = np.sin(2 * np.pi * falling) * np.exp(-9 * time)
-        case 38 | 39:
-            body = np.sin(2 * np.pi * 190 * time) * np.exp(-22 * time)
-            sound = 0.6 * body + 0.35 * noise * np.exp(-16 * time)
-        case 45 | 48 | 63:
-            sound = np.sin(2 * np.pi * (3.2 * pitch - 20) * time) * np.exp(-10 * time)
-        case 37 | 56:
-            sound = np.sin(2 * np.pi * 830 * time) * np.exp(-35 * time)
-        case 46 | 49 | 51:
-            sound = 0.2 * bright * np.exp(-7 * time)
-        case _:
-            sound = 0.25 * bright * np.exp(-45 * time)
-    return (sound * np.minimum(1, time / 0.001)).astype(np.float32)
-
-
-def _reverberate(dry: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    time = np.arange(round(0.8 * RATE)) / RATE
-    tail = rng.standard_normal((2, len(time))) * np.exp(-time * rng.uniform(5, 12))
-    wet = oaconvolve(dry, tail.astype(np.float32), axes=1)[:, : dry.shape[1]]
-    return wet * dry.std() / (wet.std() + 1e-9)
-
-
-# FluidSynth
-
-
 def _fluidsynth(track: Track, length: int, font: Path) -> np.ndarray:
-    with tempfile.TemporaryDirectory() as name:
-        song, sound = Path(name) / "song.mid", Path(name) / "song.wav"
-        song.write_bytes(midi_file(track))
-        command = ["fluidsynth", "-ni", "-q", "-g", "0.5", "-C", "0", "-r", str(RATE)]
-        command += ["-o", "synth.dynamic-sample-loading=1", "-F", str(sound)]
-        subprocess.run([*command, str(font), str(song)], check=True, capture_output=True)
-        audio = read_audio(sound)[:, :length]
+    options = ("-g", "0.5", "-C", "0", "-o", "synth.dynamic-sample-loading=1")
+    audio = play(midi_file(track), font, *options)[:, :length]
     return np.pad(audio, ((0, 0), (0, length - audio.shape[1])))
 
 
@@ -432,18 +339,4 @@ def midi_file(track: Track) -> bytes:
         events.append((start, 2, bytes([0x90 | note.channel, note.pitch, loud])))
         end = start + max(20, round(1000 * note.length))
         events.append((end, 1, bytes([0x80 | note.channel, note.pitch, 0])))
-    body, now = bytearray(b"\x00\xff\x51\x03\x0f\x42\x40"), 0  # a quarter note lasts a second
-    for at, _, message in sorted(events):
-        body += _variable(at - now) + message
-        now = at
-    body += b"\x00\xff\x2f\x00"
-    header = b"MThd" + struct.pack(">IHHH", 6, 0, 1, 1000)
-    return header + b"MTrk" + struct.pack(">I", len(body)) + bytes(body)
-
-
-def _variable(number: int) -> bytes:
-    """A MIDI variable-length quantity."""
-    digits = [number & 127]
-    while number := number >> 7:
-        digits.append(number & 127 | 128)
-    return bytes(reversed(digits))
+    return write_midi(((at, message) for at, _, message in sorted(events)), 1000)

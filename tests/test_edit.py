@@ -1,42 +1,19 @@
 import json
 import os
-from pathlib import Path
 
 import pytest
-from sound_files import make_song
+from dataset_files import edited, labelled, notices, samples, scanned_dataset
 
 from acestep import events
-from acestep.config import EditConfig, LabelConfig, ScanConfig
+from acestep.config import EditConfig
 from acestep.data.song import load_dataset
-from acestep.edit import edit
 from acestep.errors import ConfigError, DatasetError
-from acestep.label import label
-from acestep.scan import scan
 
 
 @pytest.fixture
 def dataset(tmp_path):
-    """A dataset of three short songs, scanned before any sidecar was there."""
-    for number, name in enumerate(("a.wav", "b.flac", "sub/c.mp3")):
-        make_song(tmp_path / "songs" / name, 0.5, pitch=220 + 110 * number)
-    list(scan(ScanConfig(songs=tmp_path / "songs", output=tmp_path / "d.json", tag="myjazz")))
-    return tmp_path / "d.json"
+    return scanned_dataset(tmp_path)
 
-
-def samples(path: Path) -> list[dict]:
-    return json.loads(path.read_text(encoding="utf-8"))["samples"]
-
-
-def labelled(path: Path, **knobs) -> list[events.Event]:
-    return list(label(LabelConfig(dataset=path, **knobs)))
-
-
-def edited(path: Path, song: str = "", **knobs) -> list[events.Event]:
-    return list(edit(EditConfig(dataset=path, song=song, **knobs)))
-
-
-def notices(said: list[events.Event]) -> str:
-    return "\n".join(f"{n.about}: {n.message}" for n in said if isinstance(n, events.Notice))
 
 
 def test_only_what_is_given_changes(dataset):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dataset_files import edited, labelled, notices, samples, scanned_dataset
 from sound_files import make_song
 
 from acestep import events
-from acestep.config import EditConfig, LabelConfig, ScanConfig
+from acestep.config import LabelConfig, ScanConfig
 from acestep.data.audio import write_audio
 from acestep.data.song import load_dataset, save_dataset
-from acestep.edit import edit
 from acestep.errors import ConfigError, DatasetError, LabelError, ModelError
 from acestep.label import label
 from acestep.labellers.described import Described
@@ -24,29 +24,8 @@ from acestep.scan import scan
 
 @pytest.fixture
 def dataset(tmp_path):
-    """A dataset of three short songs, scanned before any sidecar was there."""
-    for number, name in enumerate(("a.wav", "b.flac", "sub/c.mp3")):
-        make_song(tmp_path / "songs" / name, 0.5, pitch=220 + 110 * number)
-    list(scan(ScanConfig(songs=tmp_path / "songs", output=tmp_path / "d.json", tag="myjazz")))
-    return tmp_path / "d.json"
+    return scanned_dataset(tmp_path)
 
-
-def samples(path: Path) -> list[dict]:
-    return json.loads(path.read_text(encoding="utf-8"))["samples"]
-
-
-def labelled(path: Path, **knobs) -> list[events.Event]:
-    """Sidecars and tags alone, unless told otherwise."""
-    knobs = {"analysis": False, "captioner": "none"} | knobs
-    return list(label(LabelConfig(dataset=path, **knobs)))
-
-
-def edited(path: Path, song: str = "", **knobs) -> list[events.Event]:
-    return list(edit(EditConfig(dataset=path, song=song, **knobs)))
-
-
-def notices(said: list[events.Event]) -> str:
-    return "\n".join(f"{n.about}: {n.message}" for n in said if isinstance(n, events.Notice))
 
 
 def test_labels_that_appeared_since_the_scan_are_filled_in(dataset, tmp_path):

@@ -57,6 +57,7 @@ CHANGES = (
     "a little calmer",
     "a little more energetic",
 )
+Key = tuple[str, str, int]  # of a variant: its song's id, how it is made, and its number
 FORMAT = 1  # part of every digest: a way of making variants that gives others has another number
 
 
@@ -70,6 +71,11 @@ class Plan:
     number: int
     change: "Repaint | Signal"
     made_from: str
+
+    @property
+    def key(self) -> Key:
+        """What tells it from the other variants, however it is made."""
+        return self.song.id, self.how, self.number
 
     @property
     def file_name(self) -> str:
@@ -130,10 +136,11 @@ def augment(config: AugmentConfig) -> Iterator[Event]:
             f"no song of {shown(config.dataset)} can be varied",
             hint="see the reasons above; acestep label or acestep edit adds captions",
         )
-    left = [plan for plan in plans if not _is_there(dataset, plan)]
+    there = _variants(dataset)
+    left = [plan for plan in plans if not _is_there(dataset, there, plan)]
     made: list[Song] = []
     try:
-        for event in _make_all(config, dataset, model, left, made):
+        for event in _make_all(config, dataset, model, left, there, made):
             skipped += isinstance(event, Skipped)
             yield event
     finally:
@@ -193,25 +200,24 @@ def _draw_signal(config: AugmentConfig, draw: random.Random) -> Signal:
     return Signal(cents, speed, round(draw.uniform(-config.gain, config.gain), 1))
 
 
-def _is_there(dataset: Dataset, plan: Plan) -> bool:
+def _variants(dataset: Dataset) -> dict[Key, Song]:
+    """The variants of the dataset, however each was made; of two with one key the first."""
+    origins = songs_of_origin(dataset.songs)
+    found: dict[Key, Song] = {}
+    for song in dataset.songs:
+        variant, origin = read_variant(song), origins.get(song.id)
+        if variant is not None and origin is not None:
+            found.setdefault((origin, variant.how, variant.number), song)
+    return found
+
+
+def _is_there(dataset: Dataset, there: dict[Key, Song], plan: Plan) -> bool:
     """Whether the dataset has this variant, with its file, as it would be made now."""
-    found = _entry(dataset, plan)
+    found = there.get(plan.key)
     if found is None or not os.path.exists(dataset.resolve(found)):
         return False
     variant = read_variant(found)
     return variant is not None and variant.made_from == plan.made_from
-
-
-def _entry(dataset: Dataset, plan: Plan) -> Song | None:
-    """The song of the dataset that is this variant of the plan's song, however it was made."""
-    origins = songs_of_origin(dataset.songs)
-    for song in dataset.songs:
-        variant = read_variant(song)
-        if variant is None or origins.get(song.id) != plan.song.id:
-            continue
-        if (variant.how, variant.number) == (plan.how, plan.number):
-            return song
-    return None
 
 
 def _make_all(
@@ -219,6 +225,7 @@ def _make_all(
     dataset: Dataset,
     model: BaseModel | None,
     plans: list[Plan],
+    there: dict[Key, Song],
     made: list[Song],
 ) -> Iterator[Event]:
     """Make the variants one after the other; each that is done is added to ``made``."""
@@ -230,7 +237,7 @@ def _make_all(
         parts = Parts(model, device, dtype, offload=config.offload)
     for done, plan in enumerate(plans):
         yield Progress("augment", done, len(plans), f"{plan.song.filename}: {plan.how}")
-        before = _entry(dataset, plan)
+        before = there.get(plan.key)
         if before is not None and was_edited(before):
             yield Notice(
                 "its song or the knobs have changed since it was made; its labels were edited by "

@@ -1,8 +1,6 @@
 """Look for what is wrong with a dataset: its files, its labels, and the songs beside each other."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from acestep.checking.finding import Finding
 from acestep.checking.labels import findings, song_names
@@ -13,10 +11,10 @@ from acestep.checking.sound import read_sound
 from acestep.checking.tokens import token_counter
 from acestep.checking.whole import Measured, whole_findings
 from acestep.config import CheckConfig
-from acestep.data.files import shown, write_json, write_text
+from acestep.data.files import reported, shown, write_json, write_text
 from acestep.data.song import Dataset, load_dataset
 from acestep.data.variants import songs_of_origin
-from acestep.errors import AceStepError, AudioError, DatasetError
+from acestep.errors import AceStepError, AudioError
 from acestep.events import Event, Finished, Progress, Saved, Skipped, Started, Text
 
 
@@ -81,22 +79,10 @@ def _measured(dataset: Dataset, signals: dict[str, Signal]) -> list[Measured]:
 
 def _save(config: CheckConfig, report: Report) -> Iterator[Event]:
     if config.output is not None:
-        with _written(config.output):
+        with reported(config.output):
             write_json(config.output, as_json(report))
         yield Saved("report", str(config.output))
     if config.html is not None:
-        with _written(config.html):
+        with reported(config.html):
             write_text(config.html, page(report))
         yield Saved("page", str(config.html))
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[None]:
-    """A file system's error becomes ours; it names the report, not the temporary file beside it."""
-    try:
-        yield
-    except OSError as error:
-        raise DatasetError(
-            f"{shown(path)} cannot be written: {error.strerror}",
-            hint="check the folder, its permissions and the free space",
-        ) from error

@@ -8,13 +8,13 @@ from acestep.configs.adapters import ExportConfig, PreprocessConfig, TrainConfig
 from acestep.configs.augmenting import AugmentConfig
 from acestep.configs.base import TWO_LYRICS, AdapterFormat, Config, Device, Precision, Task, knob
 from acestep.configs.checking import CheckConfig
-from acestep.configs.dataset import EditConfig, LabelConfig, ScanConfig
+from acestep.configs.dataset import LABELS, EditConfig, LabelConfig, ScanConfig
 from acestep.configs.music import GenerateConfig
 
 __all__ = [
-    "COMMANDS", "TWO_LYRICS", "AdapterFormat", "AugmentConfig", "CheckConfig", "Config", "Device",
-    "DoctorConfig", "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig", "ModelsConfig",
-    "Precision", "PreprocessConfig", "ScanConfig", "Task", "TrainConfig", "knob",
+    "COMMANDS", "LABELS", "TWO_LYRICS", "AdapterFormat", "AugmentConfig", "CheckConfig", "Config",
+    "Device", "DoctorConfig", "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig",
+    "ModelsConfig", "Precision", "PreprocessConfig", "ScanConfig", "Task", "TrainConfig", "knob",
 ]  # fmt: skip
 
 

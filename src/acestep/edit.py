@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from acestep.config import EditConfig
+from acestep.config import LABELS, EditConfig
 from acestep.data.audiofolder import save_audiofolder
 from acestep.data.edits import assign, put_words, replace_words, set_labels, strip_words
 from acestep.data.expressions import assignment, condition
@@ -20,7 +20,6 @@ from acestep.errors import ConfigError, LabelError
 from acestep.events import Event, Finished, Notice, Saved, Started, Text
 
 _SETTINGS = ("name", "tag", "tag_position")
-_LABELS = ("caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language")
 _BULK = ("set", "prepend", "append", "strip", "replace")
 
 
@@ -155,7 +154,7 @@ def _step(config: EditConfig) -> Iterator[Event]:
 
 def _given(config: EditConfig) -> dict[str, Any]:
     """The labels to set, read from the config and the lyrics file."""
-    given = {name: vars(config)[name] for name in (*_LABELS, "instrumental")}
+    given = {name: vars(config)[name] for name in (*LABELS, "instrumental")}
     if config.lyrics_file is not None:
         try:
             given["lyrics"] = read_text(config.lyrics_file).strip()

@@ -13,8 +13,9 @@ from acestep.checking.tokens import token_counter
 from acestep.config import LabelConfig, PreprocessConfig
 from acestep.data.audio import inspect_audio
 from acestep.data.files import shown
+from acestep.data.labels import METAS
 from acestep.data.sidecar_files import write_sidecars
-from acestep.data.sidecars import METAS, Sidecars, fill
+from acestep.data.sidecars import Sidecars, fill
 from acestep.data.song import Dataset, Song, load_dataset, save_dataset
 from acestep.errors import AudioError
 from acestep.events import (

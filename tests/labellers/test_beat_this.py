@@ -166,10 +166,12 @@ def test_a_checkpoint_is_read_and_its_network_listens(network, checkpoint, upstr
     assert np.isin(downbeats, beats).all()
 
 
-def test_a_compiled_networks_checkpoint_is_read_too(network, tmp_path):
+def test_a_compiled_networks_checkpoint_is_read_too(network, checkpoint, tmp_path):
     state = {"_orig_mod." + key: value for key, value in network.state_dict().items()}
     torch.save(lightning(state), tmp_path / "compiled.ckpt")
-    BeatTracker(tmp_path / "compiled.ckpt")
+    compiled, plain = BeatTracker(tmp_path / "compiled.ckpt"), BeatTracker(checkpoint)
+    mel = np.random.default_rng(0).random((200, 128), np.float32)
+    np.testing.assert_array_equal(compiled._network(mel), plain._network(mel))
 
 
 def test_beats_follow_the_clicks_when_the_network_hears_loudness(checkpoint, monkeypatch):

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from acestep.checking.finding import Finding, Level, notices
-from acestep.data.labels import has_words, tag_problems
+from acestep.data.labels import METAS, has_words, tag_problems
 from acestep.data.lyrics import lyrics_advice
 from acestep.data.scripts import letters_by_script
 from acestep.data.sidecars import doubts
@@ -170,8 +170,7 @@ def _same_captions(dataset: Dataset) -> Iterator[Finding]:
 
 
 def _metas(name: str, song: Song) -> Iterator[Finding]:
-    metas = {"bpm": "tempo", "keyscale": "key", "timesignature": "time signature"}
-    for label, meta in metas.items():
+    for label, meta in METAS.items():
         if not vars(song)[label]:
             yield Finding(
                 f"no-{label}", "info", name, f"it has no {meta}: its prompt says N/A",

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from acestep.errors import DatasetError
+
 # What torch.load(weights_only=True) raises for files that are damaged, hostile or of another kind
 # (found by flipping bytes of good ones). RuntimeError includes out of memory; nothing is executed.
 TORCH_FILE_ERRORS = (
@@ -32,6 +34,21 @@ TORCH_FILE_ERRORS = (
 )
 
 _LEFTOVER = re.compile(r"\.tmp-[a-z0-9_]{8}(\.\w+)?")  # as tempfile names them
+
+
+@contextmanager
+def reported(path: Path, what: str = "written") -> Iterator[None]:
+    """A file system's error becomes a ``DatasetError`` that names ``path``: it cannot be …
+
+    ``path`` is what the user knows, not a temporary file beside it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DatasetError(
+            f"{shown(path)} cannot be {what}: {error.strerror}",
+            hint="check the folder, its permissions and the free space",
+        ) from error
 
 
 @contextmanager

@@ -15,13 +15,11 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from acestep.data.files import atomic, shown
+from acestep.data.files import atomic, reported, shown
 from acestep.errors import DatasetError
 
 KEPT = 20  # versions besides the present one
@@ -52,7 +50,7 @@ def versions(path: Path) -> list[Version]:
 
     Raises ``DatasetError`` if the history cannot be read.
     """
-    with _reported(history_folder(path), "read"):
+    with reported(history_folder(path), "read"):
         files = _files(path)
         present = _place(files, path)
         here = len(files) if present is None else present
@@ -66,7 +64,7 @@ def keep_version(path: Path) -> None:
 
     Raises ``DatasetError`` if the history cannot be written.
     """
-    with _reported(history_folder(path), "written"):
+    with reported(history_folder(path), "written"):
         if not path.is_file():
             return
         files = _files(path)
@@ -92,7 +90,7 @@ def go_back(path: Path, steps: int = 1) -> Version:
     be written; then it is as it was.
     """
     folder = history_folder(path)
-    with _reported(folder, "written"):
+    with reported(folder, "written"):
         if path.is_file() and _place(_files(path), path) is None:
             keep_version(path)  # changed by hand since, and not to be lost
         known = versions(path)
@@ -129,18 +127,6 @@ def difference(before: Path, after: Path) -> str:
     if gone := len(old_songs.keys() - new_songs):
         words.append(f"{gone} gone")
     return "; ".join([*words, *sorted(_changed(old, new))])
-
-
-@contextmanager
-def _reported(path: Path, what: str) -> Iterator[None]:
-    """A file system's error becomes ours."""
-    try:
-        yield
-    except OSError as error:
-        raise DatasetError(
-            f"{shown(path)} cannot be {what}: {error.strerror}",
-            hint="check the folder, its permissions and the free space",
-        ) from error
 
 
 def _files(path: Path) -> list[Path]:

@@ -13,6 +13,10 @@ from dataclasses import dataclass
 INSTRUMENTAL = "[Instrumental]"
 TAG_POSITIONS = ("prepend", "append", "replace")
 METERS = ("2", "3", "4", "6")
+# Pitch classes as keys are named where nobody has spelt them
+TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+# What can be measured of a song and told in its prompt, and what it is called
+METAS = {"bpm": "tempo", "keyscale": "key", "timesignature": "time signature"}
 _CODES = (
     "ar az bg bn ca cs da de el en es fa fi fr he hi hr ht hu id is it ja ko la lt ms ne nl no pa"
     " pl pt ro ru sa sk sr sv sw ta te th tl tr uk ur vi yue zh unknown"

@@ -30,6 +30,7 @@ from acestep.data.formats import DIGESTS, digest
 from acestep.data.labels import (
     INSTRUMENTAL,
     LANGUAGES,
+    METAS,
     has_words,
     normalize_key,
     normalize_meter,
@@ -43,7 +44,6 @@ from acestep.data.text import read_text
 from acestep.errors import AudioError, LabelError
 from acestep.events import Notice
 
-METAS = ("bpm", "keyscale", "timesignature")
 _JSON_FIELDS = ("caption", "lyrics", "genre", "title", "language", "instrumental", *METAS)
 _TIME_STAMPS = re.compile(r"^[ \t]*(?:\[\d+:\d+(?:[.:]\d+)?\][ \t]*)+|^\[[a-z]+:[^\]]*\]\n?", re.M)
 

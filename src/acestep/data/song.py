@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from acestep.data.files import shown, write_text
+from acestep.data.files import reported, shown, write_text
 from acestep.data.formats import (
     Layout,
     Origin,
@@ -264,13 +264,8 @@ def save_dataset(
     target = path.resolve() if path.is_symlink() else path
     if version:
         keep_version(path)
-    try:
+    with reported(path):
         write_text(target, content)
-    except OSError as error:
-        raise DatasetError(
-            f"{shown(path)} cannot be written: {error.strerror}",
-            hint="check the folder, its permissions and the free space",
-        ) from error
 
 
 def written_path(file: Path, folder: Path) -> str:

@@ -16,14 +16,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from acestep.data.labels import normalize_key
+from acestep.data.labels import TONICS, normalize_key
 from acestep.data.song import Song
 
 VARIANT = "variant"
 _LABELS = (
     "caption", "genre", "lyrics", "bpm", "keyscale", "timesignature", "language", "instrumental",
 )  # fmt: skip
-_TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 _SIGNS = {"": 0, "#": 1, "b": -1}
 
 
@@ -121,8 +120,8 @@ def transposed(key: str | None, cents: float) -> str | None:
     if known is None or steps == 0:
         return key
     note, _, scale = known.partition(" ")
-    place = _TONICS.index(note[0]) + _SIGNS[note[1:]] + steps
-    return f"{_TONICS[place % 12]} {scale}"
+    place = TONICS.index(note[0]) + _SIGNS[note[1:]] + steps
+    return f"{TONICS[place % 12]} {scale}"
 
 
 def _root(song: str, by_id: dict[str, Song], by_path: dict[str, str]) -> str:

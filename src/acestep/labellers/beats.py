@@ -32,13 +32,18 @@ def autocorrelation(curve: Array, longest: int) -> np.ndarray:
     return unbiased / (unbiased[0] + 1e-9)
 
 
+def repetition(onsets: Onsets) -> np.ndarray:
+    """How the onset strength repeats, at lags up to four of the slowest beats, in frames."""
+    longest = round(4 * 60 / SLOWEST * FRAMES)
+    curves = [onsets.total, *onsets.regions]
+    return np.mean([autocorrelation(curve, longest) for curve in curves], axis=0)
+
+
 def candidates(onsets: Onsets) -> np.ndarray:
     """Tempi worth trying, in bpm: the best of a comb over the autocorrelation, and relatives."""
-    longest = round(4 * 60 / SLOWEST * FRAMES)
     if len(onsets.total) < 2 * FRAMES or not onsets.total.any():
         return np.array([])
-    curves = [onsets.total, *onsets.regions]
-    correlation = np.mean([autocorrelation(curve, longest) for curve in curves], axis=0)
+    correlation = repetition(onsets)
     tempi = SLOWEST * 2 ** np.arange(0, np.log2(FASTEST / SLOWEST), 0.01)
     periods = 60 * FRAMES / tempi
     comb = sum(at(correlation, number * periods) for number in (1, 2, 3, 4))

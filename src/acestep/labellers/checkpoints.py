@@ -4,13 +4,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
 from acestep.errors import ModelError
 from acestep.model.find import CONFIG_ERRORS, ENVIRONMENT, find_folder, model_roots
+from acestep.model.layout import read_header, weight_files
 
 # What the libraries raise over a folder whose files are damaged or do not belong together
+AGAIN = "Download the model again."
 READ_ERRORS = (OSError, RuntimeError, SafetensorError, *CONFIG_ERRORS)
 
 
@@ -64,6 +67,33 @@ def without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+def load_network(kind: Any, folder: Path, dtype: Any) -> Any:
+    """A network of transformers' class ``kind``, on the CPU, from safetensors alone.
+
+    Raises :class:`ModelError` where a weight is missing; what the library raises is in
+    :data:`READ_ERRORS`. How it generates is left to who asks it.
+    """
+    from transformers import GenerationConfig
+
+    for file in weight_files(folder, "model"):
+        read_header(file)
+    with without_bars():
+        network, report = kind.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+        )
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{folder}: tensor {missing[0]!r} is missing ({len(missing)} in all)", hint=AGAIN
+        )
+    network.generation_config = GenerationConfig()
+    return network.eval().requires_grad_(False)
 
 
 def _complete(folder: Path, needs: Sequence[str], what: str) -> Path:

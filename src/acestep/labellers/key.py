@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acestep.data.labels import TONICS
 from acestep.labellers.estimate import Estimate
-from acestep.labellers.onsets import RATE, Array, spectra
+from acestep.labellers.onsets import RATE, Array, moved, spectra
 from acestep.labellers.weights import KEY
 
 WINDOW, HOP = 8192, 2400  # at 24 kHz: 10 frames a second
 FRAMES = RATE // HOP
 LOWEST, HIGHEST, BASS = 55.0, 2200.0, 190.0  # Hz
 OVERTONES, FADE = 5, 0.55
-TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 NAMES = tuple(f"{tonic} {mode}" for mode in ("major", "minor") for tonic in TONICS)
 WINDOW_FRAMES, CHORD_FRAMES = 100, 5  # 10 s, half a second
 # Major and minor, after Krumhansl and Kessler 1982, Sha'ath 2011, Temperley 1999, Albrecht and
@@ -60,7 +60,7 @@ def find_chroma(mono: Array) -> Chroma:
     """Chroma of a sound ``[n]`` at 24 kHz."""
     parts = spectra(mono, WINDOW, HOP, 200)
     magnitude = np.concatenate([part[:, : _bin(HIGHEST) + 2] for part in parts])
-    lasting = np.minimum(magnitude, np.maximum(_moved(magnitude, 1), _moved(magnitude, -1)))
+    lasting = np.minimum(magnitude, np.maximum(moved(magnitude, 1), moved(magnitude, -1)))
     frame, bin_, height = _find_peaks(lasting)
     hertz = _refine(lasting, frame, bin_) * RATE / WINDOW
     pitch = 12 * np.log2(hertz / 440) + 69
@@ -152,11 +152,6 @@ def _counted(heard: np.ndarray) -> np.ndarray:
 
 def _bin(hertz: float) -> int:
     return round(hertz * WINDOW / RATE)
-
-
-def _moved(magnitude: Array, by: int) -> Array:
-    index = np.clip(np.arange(len(magnitude)) + by, 0, len(magnitude) - 1)
-    return magnitude[index]
 
 
 def _find_peaks(magnitude: Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

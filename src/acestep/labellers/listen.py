@@ -16,9 +16,9 @@ import numpy as np
 from acestep.config import LabelConfig
 from acestep.data.audio import RATE, read_audio
 from acestep.data.fields import FIELDS
-from acestep.data.labels import has_words
+from acestep.data.labels import METAS, has_words
 from acestep.data.lyrics import normalize_sections
-from acestep.data.sidecars import METAS, Labels, fill
+from acestep.data.sidecars import Labels, fill
 from acestep.data.song import Song
 from acestep.errors import LabelError
 from acestep.events import Event, Notice, Skipped
@@ -30,7 +30,6 @@ LONGEST = 600.0  # s of a song that are listened to
 SOUND = "sound"  # the evidence that is about no label
 # Who captions says the first, who writes lyrics down the second
 STYLE, SUNG = ("caption", "genre"), ("lyrics", "language", "instrumental")
-NAMES = {"bpm": "tempo", "keyscale": "key", "timesignature": "time signature"}
 _SOUND = ("loudness", "true_peak", "loudness_range", "brightness", "onset_density", "percussive")
 _READ = {item.name: item.read for item in FIELDS}
 
@@ -172,7 +171,7 @@ def _metas(song: Song) -> Iterator[Notice]:
                 del song.sources[name]
             fill(song, {name: (estimate.value, "analysis")})
             yield from _doubt(song, name, estimate, CONFIDENT)
-    missing = [NAMES[name] for name, estimate in found.items() if estimate.value is None]
+    missing = [METAS[name] for name, estimate in found.items() if estimate.value is None]
     if missing:
         yield Notice(f"nothing to hear of its {', '.join(missing)}", "info", song.filename)
 
@@ -189,7 +188,7 @@ def _measured(song: Song, name: str) -> Estimate | None:
 
 def _doubt(song: Song, name: str, estimate: Estimate, confident: float) -> Iterator[Notice]:
     """What the user should know of a value that was measured: that it is not sure, or differs."""
-    what = NAMES[name]
+    what = METAS[name]
     other = f", or {estimate.runner_up}" if estimate.runner_up is not None else ""
     sure = f"(confidence {estimate.confidence:.2f})"
     if song.source(name) == "analysis" and estimate.confidence < confident:
@@ -211,7 +210,7 @@ def _beside(song: Song, name: str, said: Any, who: str) -> Iterator[Notice]:
         fill(song, {name: (said, "lm")})
     elif not same(name, vars(song)[name], said):
         yield Notice(
-            f"its {NAMES[name]} stays {vars(song)[name]}; {who} says {said}", "info", song.filename
+            f"its {METAS[name]} stays {vars(song)[name]}; {who} says {said}", "info", song.filename
         )
 
 

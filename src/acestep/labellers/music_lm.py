@@ -20,10 +20,11 @@ from transformers import (
 from acestep.errors import LabelError, ModelError
 from acestep.labellers.audio_codes import audio_codes
 from acestep.labellers.checkpoints import (
+    AGAIN,
     READ_ERRORS,
     Published,
     find_text_model,
-    without_bars,
+    load_network,
 )
 from acestep.labellers.described import Described
 from acestep.labellers.lm_answer import describe_answer
@@ -31,7 +32,7 @@ from acestep.labellers.lm_grammar import AnswerGrammar, Vocabulary, answer_steps
 from acestep.labellers.lm_prompt import fit_codes, prompt_ids
 from acestep.model.device import choose_device
 from acestep.model.find import MAIN_REPO, MINI
-from acestep.model.layout import BaseModel, read_config, read_header, weight_files
+from acestep.model.layout import BaseModel, read_config
 from acestep.model.parts import Parts
 
 PUBLISHED = (
@@ -43,7 +44,6 @@ CONTEXT = 4096  # tokens of question and answer, as the original program runs it
 LYRICS_TOKENS = 768  # what is kept free for them at least; a long song has about 500
 MOST_LYRICS_TOKENS = 2048  # what the base model reads of them
 TEMPERATURE = 0.3  # the original program's for an analysis; its auto-label takes 0.7
-_AGAIN = "Download the music language model again."
 
 
 class MusicLM:
@@ -174,11 +174,11 @@ def load_music_lm(
 def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     kind = read_config(folder / "tokenizer.json").get("model")
     if not isinstance(kind, dict) or kind.get("type") != "BPE":
-        raise ModelError(f"{folder / 'tokenizer.json'} holds no byte-pair tokenizer", hint=_AGAIN)
+        raise ModelError(f"{folder / 'tokenizer.json'} holds no byte-pair tokenizer", hint=AGAIN)
     try:
         return PreTrainedTokenizerFast.from_pretrained(str(folder), local_files_only=True)
     except READ_ERRORS as error:
-        raise ModelError(f"{folder}: the tokenizer cannot be read: {error}", hint=_AGAIN) from error
+        raise ModelError(f"{folder}: the tokenizer cannot be read: {error}", hint=AGAIN) from error
 
 
 def _network(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
@@ -189,30 +189,12 @@ def _network(folder: Path, device: torch.device, dtype: torch.dtype) -> Any:
             f"{folder} holds a {kind!r} model, not the music language model (qwen3)",
             hint="Name a folder acestep-5Hz-lm-0.6B, -1.7B or -4B.",
         )
-    for file in weight_files(folder, "model"):
-        read_header(file)
     try:
-        with without_bars():
-            loaded: Any = Qwen3ForCausalLM.from_pretrained(
-                str(folder),
-                local_files_only=True,
-                use_safetensors=True,
-                dtype=dtype,
-                output_loading_info=True,
-            )
-        network, report = loaded
-        network = network.to(device)
+        return load_network(Qwen3ForCausalLM, folder, dtype).to(device)
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"{folder} does not fit into the memory of {device}",
             hint="Use a smaller one (0.6B), or --device cpu.",
         ) from error
     except READ_ERRORS as error:
-        raise ModelError(f"{folder} cannot be read: {error}", hint=_AGAIN) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"{folder}: tensor {missing[0]!r} is missing ({len(missing)} in all)", hint=_AGAIN
-        )
-    network.generation_config = GenerationConfig()  # ours alone says how an answer is drawn
-    return network.eval().requires_grad_(False)
+        raise ModelError(f"{folder} cannot be read: {error}", hint=AGAIN) from error

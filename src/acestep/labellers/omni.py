@@ -22,10 +22,11 @@ from acestep.data.audio import RATE, resampled
 from acestep.data.labels import LANGUAGES
 from acestep.errors import LabelError, ModelError
 from acestep.labellers.checkpoints import (
+    AGAIN,
     READ_ERRORS,
     Published,
     find_text_model,
-    without_bars,
+    load_network,
 )
 from acestep.labellers.described import (
     LONGEST_CAPTION,
@@ -35,7 +36,7 @@ from acestep.labellers.described import (
     language_code,
 )
 from acestep.model.device import choose_device
-from acestep.model.layout import read_config, read_header, weight_files
+from acestep.model.layout import read_config
 
 CAPTIONER = Published("acestep-captioner", "ACE-Step/acestep-captioner", 22, 18)
 TRANSCRIBER = Published("acestep-transcriber", "ACE-Step/acestep-transcriber", 22, 18)
@@ -47,7 +48,6 @@ SHORTEST = 0.5  # seconds
 
 _NEEDS = ("config.json", "tokenizer.json", "preprocessor_config.json")
 _SECTION = re.compile(r"^\s*#+\s*(languages?|lyrics?)\s*:?[^\S\n]*$", re.IGNORECASE | re.MULTILINE)
-_AGAIN = "Download the model again."
 
 
 class Omni:
@@ -108,7 +108,7 @@ class Omni:
         )
         ids = self._tokenizer(text, add_special_tokens=False)["input_ids"]
         if ids.count(self._audio_token) != count:
-            raise ModelError("the tokenizer has no token for audio", hint=_AGAIN)
+            raise ModelError("the tokenizer has no token for audio", hint=AGAIN)
         return torch.tensor([ids])
 
     def _settings(self) -> GenerationConfig:
@@ -203,29 +203,13 @@ def _load(wanted: str | None, published: Published, what: str, device: str | Non
             hint=f"It needs about {published.memory:g} GB; use --device cpu.",
         ) from error
     except READ_ERRORS as error:
-        raise ModelError(f"{folder} cannot be read: {error}", hint=_AGAIN) from error
+        raise ModelError(f"{folder} cannot be read: {error}", hint=AGAIN) from error
 
 
 def _network(folder: Path, device: torch.device) -> Any:
     """The thinker, every weight of it, in bfloat16 on cuda and on a CPU: float32 takes 36 GB."""
-    for file in weight_files(folder, "model"):
-        read_header(file)
-    with without_bars():
-        loaded: Any = Qwen2_5OmniThinkerForConditionalGeneration.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=torch.float16 if device.type == "mps" else torch.bfloat16,
-            output_loading_info=True,
-        )
-    network, report = loaded
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise ModelError(
-            f"{folder}: tensor {missing[0]!r} is missing ({len(missing)} in all)", hint=_AGAIN
-        )
-    network.generation_config = GenerationConfig()  # ours alone says how an answer is made
-    return network.to(device).eval().requires_grad_(False)
+    dtype = torch.float16 if device.type == "mps" else torch.bfloat16
+    return load_network(Qwen2_5OmniThinkerForConditionalGeneration, folder, dtype).to(device)
 
 
 def _audio_tokens(frames: int) -> int:

@@ -56,7 +56,7 @@ def to_mono(audio: np.ndarray, rate: int) -> Array:
 def find_onsets(mono: Array) -> Onsets:
     """Onset strength of a sound ``[n]`` at 24 kHz."""
     bands = _log_bands(mono)
-    reference = np.maximum.reduce([bands, _shift(bands, 1), _shift(bands, -1)])
+    reference = np.maximum.reduce([bands, moved(bands, 1), moved(bands, -1)])
     rise = np.zeros_like(bands)
     rise[:, LAG:] = np.maximum(0, bands[:, LAG:] - reference[:, :-LAG])
     borders = np.searchsorted(_centres(), EDGES)
@@ -121,10 +121,10 @@ def _triangles() -> Array:
     return (filters / filters.sum(0)).astype(np.float32)
 
 
-def _shift(bands: Array, by: int) -> Array:
-    """The bands moved by one, the outermost repeated."""
-    index = np.clip(np.arange(len(bands)) + by, 0, len(bands) - 1)
-    return bands[index]
+def moved(rows: Array, by: int) -> Array:
+    """Rows moved by a few places, the outermost repeated."""
+    index = np.clip(np.arange(len(rows)) + by, 0, len(rows) - 1)
+    return rows[index]
 
 
 def _normalised(curve: np.ndarray) -> Array:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from acestep.labellers.beats import SLOWEST, autocorrelation, candidates, mean_bpm, track
+from acestep.labellers.beats import candidates, mean_bpm, repetition, track
 from acestep.labellers.estimate import Estimate
 from acestep.labellers.key import Chroma
-from acestep.labellers.onsets import FRAMES, Onsets
+from acestep.labellers.onsets import Onsets
 from acestep.labellers.pulse import (
     FIRST_THIRD,
     HALF,
@@ -155,9 +155,7 @@ def readings(onsets: Onsets, chroma: Chroma) -> list[Pulse]:
 
 def evidence(pulses: list[Pulse], onsets: Onsets) -> list[dict[str, float]]:
     """What speaks for each reading: all time signatures of the first candidate, then the next."""
-    curves = [onsets.total, *onsets.regions]
-    longest = round(4 * 60 / SLOWEST * FRAMES)
-    correlation = np.mean([autocorrelation(curve, longest) for curve in curves], axis=0)
+    correlation = repetition(onsets)
     rows = []
     for pulse in pulses:
         tempo = tempo_evidence(pulse, correlation)

@@ -14,6 +14,7 @@ from math import ceil
 
 import numpy as np
 
+from acestep.data.labels import TONICS
 from acestep.mini.styles import DRUMS, HELD_OUT, STYLES, VOICES, Groove, Style
 from acestep.mini.voices import RATE, TICK, Room, Sound, reverberate, strike, tone
 
@@ -25,7 +26,6 @@ __all__ = [
 VALIDATION, TESTS = 900_000, 950_000
 PEAK = 0.89
 TEMPO_STEP = 5  # bpm
-TONICS = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
 SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 PROGRESSIONS = {  # the chord of each of four bars, as a degree of the scale
     "major": ((0, 3, 4, 0), (0, 5, 3, 4), (0, 4, 5, 3), (0, 3, 0, 4), (0, 2, 3, 0)),

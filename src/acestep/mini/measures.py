@@ -11,8 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from acestep.data.audio import RATE
-from acestep.data.labels import normalize_key
-from acestep.mini.corpus import TONICS
+from acestep.data.labels import TONICS, normalize_key
 from acestep.mini.statistics import pulse, statistics
 
 _NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}

@@ -11,7 +11,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,17 @@ def render_soundfont(song: Song, font: Path = FONT) -> np.ndarray:
     Each voice's program is drawn from its General MIDI family by the song's seed, so that one style
     comes with several sounds. Raises :class:`AudioError` where FluidSynth is missing or fails.
     """
+    audio = play(midi_file(song), font, "-g", "0.7")
+    count = round(song.seconds * RATE)
+    audio = np.pad(audio, ((0, 0), (0, max(0, count - audio.shape[1]))))[:, :count]
+    return (PEAK / max(1e-9, float(np.abs(audio).max())) * audio).astype(np.float32)
+
+
+def play(midi: bytes, font: Path, *options: str) -> np.ndarray:
+    """A MIDI file as FluidSynth plays it with more of its options, float32 ``[2, n]`` at 48 kHz.
+
+    Raises :class:`AudioError` where FluidSynth or the font is missing, or where it fails.
+    """
     if not has_fluidsynth(font):
         raise AudioError(
             f"FluidSynth or its sound font {font} is not installed",
@@ -45,17 +56,14 @@ def render_soundfont(song: Song, font: Path = FONT) -> np.ndarray:
         )
     with tempfile.TemporaryDirectory() as folder:
         score, sound = Path(folder, "song.mid"), Path(folder, "song.wav")
-        score.write_bytes(midi_file(song))
-        options = ["-ni", "-q", "-r", str(RATE), "-g", "0.7", "-T", "wav", "-F", str(sound)]
+        score.write_bytes(midi)
+        usual = ["-ni", "-q", "-r", str(RATE), *options, "-T", "wav", "-F", str(sound)]
         done = subprocess.run(
-            ["fluidsynth", *options, str(font), str(score)], capture_output=True, text=True
+            ["fluidsynth", *usual, str(font), str(score)], capture_output=True, text=True
         )
         if done.returncode or not sound.is_file():
-            raise AudioError(f"fluidsynth could not play {song.style} {song.seed}: {done.stderr}")
-        audio = read_audio(sound)
-    count = round(song.seconds * RATE)
-    audio = np.pad(audio, ((0, 0), (0, max(0, count - audio.shape[1]))))[:, :count]
-    return (PEAK / max(1e-9, float(np.abs(audio).max())) * audio).astype(np.float32)
+            raise AudioError(f"fluidsynth could not play {score.name}: {done.stderr}")
+        return read_audio(sound)
 
 
 def midi_file(song: Song) -> bytes:
@@ -65,14 +73,20 @@ def midi_file(song: Song) -> bytes:
     channels = {
         player: number + (number >= DRUM_CHANNEL) for number, player in enumerate(players)
     }
-    events = [(0, b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))]  # a quarter is a second
+    events: list[tuple[int, bytes]] = []
     for player, channel in channels.items():
         family = VOICES[player].program // FAMILY * FAMILY
         events.append((0, bytes([0xC0 | channel, family + int(rng.integers(FAMILY))])))
     for note in song.notes:
         events += _struck(note, channels.get(note.player, DRUM_CHANNEL))
-    track = b"".join(_timed(sorted(events, key=_order))) + b"\x00\xff\x2f\x00"
-    header = b"MThd" + struct.pack(">IHHH", 6, 0, 1, TICKS)
+    return write_midi(sorted(events, key=_order), TICKS)
+
+
+def write_midi(events: Iterable[tuple[int, bytes]], ticks: int) -> bytes:
+    """Events in their order, each with its time in ``ticks`` of a second, as a file of format 0."""
+    tempo = (0, b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))  # a quarter is a second
+    track = b"".join(_timed([tempo, *events])) + b"\x00\xff\x2f\x00"
+    header = b"MThd" + struct.pack(">IHHH", 6, 0, 1, ticks)
     return header + b"MTrk" + struct.pack(">I", len(track)) + track
 
 

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from acestep.config import knob
 from acestep.data.files import atomic
-from acestep.data.labels import PromptLabels
+from acestep.data.labels import TONICS, PromptLabels
 from acestep.errors import RunError
 from acestep.events import Event
-from acestep.mini.corpus import STYLES, TONICS, VALIDATION, Song, compose
+from acestep.mini.corpus import STYLES, VALIDATION, Song, compose
 from acestep.mini.styles import VOICES
 from acestep.mini.train.config import StageConfig
 from acestep.mini.train.loop import run

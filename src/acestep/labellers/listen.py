@@ -154,8 +154,9 @@ class Listener:
             if vars(told)[label] not in (None, "", "unknown")
         }
         for label in fill(song, found):
-            certainty = told.certainty if label == "language" and told.certainty else 0.5
-            song.evidence[label] = Estimate(vars(told)[label], certainty, source=name).as_dict()
+            song.evidence[label] = {"value": vars(told)[label], "source": name}
+            if label == "language" and told.certainty is not None:
+                song.evidence[label]["confidence"] = round(told.certainty, 3)
         for label in METAS:
             yield from _beside(song, label, vars(told)[label], name)
 

@@ -29,7 +29,9 @@ LAYERS = [
     {"data"},
     {"model"},
     {"processes"},
-    {"labellers", "checking", "adapters", "training"},
+    {"labellers", "checking", "adapters"},
+    {"render"},
+    {"training", "judging"},
     {
         "scan", "label", "edit", "check", "augment", "preprocess", "train", "export", "generate",
         "models", "doctor", "checks",

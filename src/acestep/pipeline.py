@@ -16,8 +16,8 @@ from acestep.config import GenerateConfig
 from acestep.data.audio import conform
 from acestep.errors import AceStepWarning, ConfigError
 from acestep.events import Event, Notice
-from acestep.generate import Rendition, Sounds, read_sound, render, request_problems
 from acestep.model.device import choose_device, choose_dtype
+from acestep.render import Rendition, Sounds, read_sound, render, request_problems
 
 Array = np.ndarray | torch.Tensor
 Sound = str | PathLike[str] | Array | tuple[Array, int] | Rendition

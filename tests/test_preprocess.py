@@ -87,6 +87,7 @@ def test_files_are_as_the_guide_says(dataset, tmp_path):
     assert facts["samples"] == facts["audio_encoded"] == facts["texts_encoded"] == 3
     manifest = read_manifest(output)
     assert manifest.model["name"] == "mini" and manifest.dataset["tag"] == "mytag"
+    assert manifest.settings["seed"] == 42 and manifest.settings["precision"] == "float32"
     by_name = {sample.metadata["filename"]: sample for sample in load_samples(output, manifest)}
     sample = by_name["a.wav"]
     assert sample.latents.shape == (75, 64) and sample.context.shape == (75, 128)

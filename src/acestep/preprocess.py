@@ -20,6 +20,7 @@ from acestep.data.tensors import (
     Manifest,
     fingerprint,
     known_seconds,
+    list_samples,
     load_record,
     read_fingerprints,
     remembered_model,
@@ -45,6 +46,8 @@ from acestep.model.prompt import Prompt, build_prompt
 from acestep.model.vae import encode_audio
 from acestep.processes import Processes, join
 
+# What decides the tensors beside the songs, their labels and the model
+SETTINGS = ("max_seconds", "segment_seconds", "tile_seconds", "chunk_mask", "seed")
 TEXTS_PER_VISIT = 64  # with --offload, texts encoded before the encoders change places
 
 
@@ -317,20 +320,8 @@ def _labels(work: Work, job: Job, frames: int) -> PromptLabels:
 
 def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
     """List the complete samples; the folder counts as preprocessed from here on."""
-    samples = []
     variants = variant_marks(work.dataset.songs)
-    for name in names:
-        record = load_record(work.config.output / name, mapped=True)
-        samples.append(
-            {
-                "file": name,
-                "song": record["metadata"]["song"],
-                "audio": record["metadata"]["filename"],
-                "seconds": record["metadata"]["duration"],
-                "fingerprints": record["fingerprints"],
-                **variants.get(record["metadata"]["song"], {}),
-            }
-        )
+    samples = list_samples(work.config.output, names, variants)
     dataset, model = work.dataset, work.model
     manifest = Manifest(
         model={
@@ -351,6 +342,10 @@ def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
         fingerprint=fingerprint(
             [sample["fingerprints"] | variants.get(sample["song"], {}) for sample in samples]
         ),
+        settings={
+            **work.config.model_dump(include=set(SETTINGS)),
+            "precision": str(work.dtype).removeprefix("torch."),
+        },
     )
     write_manifest(work.config.output, manifest)
     return manifest

@@ -17,7 +17,7 @@ written last: it names the base model and every complete sample.
 import hashlib
 import json
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -62,12 +62,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What lies in a tensor folder and which model made it."""
+    """What lies in a tensor folder, which model made it, and with which ``settings``.
+
+    Folders that were made before settings were kept have none.
+    """
 
     model: dict[str, str] = field(default_factory=dict)
     dataset: dict[str, Any] = field(default_factory=dict)
     samples: list[dict[str, Any]] = field(default_factory=list)
     fingerprint: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     foreign: bool = False
 
 
@@ -189,6 +193,28 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
+def list_samples(
+    folder: Path, names: Iterable[str], variants: Mapping[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """A manifest's entries for complete samples; ``variants`` are what
+    :func:`acestep.data.variants.variant_marks` gives."""
+    entries = []
+    for name in names:
+        record = load_record(folder / name, mapped=True)
+        metadata = record["metadata"]
+        entries.append(
+            {
+                "file": name,
+                "song": metadata["song"],
+                "audio": metadata["filename"],
+                "seconds": metadata["duration"],
+                "fingerprints": record["fingerprints"],
+                **variants.get(metadata["song"], {}),
+            }
+        )
+    return entries
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` atomically."""
     values = {key: value for key, value in asdict(manifest).items() if key != "foreign"}
@@ -225,7 +251,8 @@ def read_manifest(folder: Path) -> Manifest:
     wrong = _malformed(values)
     if wrong:
         raise TensorError(f"{path} lacks {wrong}", hint="run acestep preprocess again")
-    return Manifest(**{key: values[key] for key in ("model", "dataset", "samples", "fingerprint")})
+    known = ("model", "dataset", "samples", "fingerprint", "settings")
+    return Manifest(**{key: values[key] for key in known if key in values})
 
 
 def load_samples(folder: Path, manifest: Manifest) -> list[Sample]:
@@ -276,6 +303,8 @@ def _malformed(values: dict[str, Any]) -> str:
     for key, kind in (("model", dict), ("dataset", dict), ("samples", list), ("fingerprint", str)):
         if not isinstance(values.get(key), kind):
             return f"a {key!r} that can be read"
+    if not isinstance(values.get("settings", {}), dict):
+        return "'settings' that can be read"
     for key in ("name", "source", "variant", "fingerprint"):
         if not isinstance(values["model"].get(key), str):
             return f"the model's {key}"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from acestep.adapters.stack import AdaptedParts, choose_model
 from acestep.config import GenerateConfig
@@ -73,13 +74,17 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Rendition:
-    """A finished piece: ``audio`` is float32 ``(2, samples)``, ``facts`` say how it was made."""
+    """A finished piece: ``audio`` is float32 ``(2, samples)``, ``facts`` say how it was made.
+
+    ``latents`` ``[T, C]`` (float32, CPU) are what the audio was decoded from.
+    """
 
     audio: np.ndarray = field(repr=False)
     sample_rate: int
     seed: int
     prompt: Prompt = field(repr=False)
     facts: dict[str, Any] = field(repr=False)
+    latents: Tensor = field(repr=False)
 
     @property
     def seconds(self) -> float:
@@ -171,7 +176,7 @@ def _render(
         "caption_text": scene.prompt.caption_text,
         "lyrics_text": scene.prompt.lyrics_text,
     }
-    return Rendition(audio, parts.rate, config.seed, scene.prompt, facts)
+    return Rendition(audio, parts.rate, config.seed, scene.prompt, facts, latents[0].cpu())
 
 
 def _set_scene(

@@ -65,13 +65,15 @@ BESIDE = {
     ("label", "lyrics_model"): ["--lyrics", "whisper"],
 }
 # Values of knobs that do not take any
+PLACES = {"repo": "me/jazz"}  # what stands in a place and is not any text
 VALUES = {"tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120"}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
     example = {"path": "x", "text": "x", "integer": "7", "number": "0.5", "switch": None}
-    places = [str(k.name) for k in knobs(COMMANDS[name]) if k.required]
+    required = [str(k.name) for k in knobs(COMMANDS[name]) if k.required]
+    places = [PLACES.get(name, name) for name in required]
     for knob in knobs(COMMANDS[name]):
         for flag in knob.flags:
             value = knob.choices[-1] if knob.choices else example[knob.kind]
@@ -79,7 +81,7 @@ def test_every_knob_can_be_given_by_every_spelling_of_its_flag(name):
             values = [] if value is None else [value] * (knob.count or 1)
             beside = BESIDE.get((name, knob.name), [])
             config = parse(name, [*places, *beside, flag, *values]).config
-            assert {*places, knob.name} <= config.model_fields_set
+            assert {*required, knob.name} <= config.model_fields_set
             assert len(config.model_fields_set) == len(places) + 1 + len(beside) // 2
             underscored = flag[:2] + flag[2:].replace("-", "_")
             assert parse(name, [*places, *beside, underscored, *values]).config == config

@@ -12,6 +12,7 @@ from acestep.events import Finished, Progress, Saved, Started
 from acestep.generate import generate
 
 GOLDEN = Path(__file__).parent / "golden"
+TINY = GOLDEN / "upstream_tiny" / "acestep-v15-turbo"
 RATE = 48000
 
 
@@ -47,7 +48,7 @@ def test_the_verb(tmp_path, source):
 
 def test_the_verb_with_adapters(tmp_path):
     adapters = [GOLDEN / "adapters" / f"upstream_peft_{kind}_r4_a8" for kind in ("attn", "dora")]
-    common = {"caption": "x", "duration": 1, "model": str(GOLDEN / "upstream_tiny" / "acestep-v15-turbo")}
+    common = {"caption": "x", "duration": 1, "model": str(TINY)}
     plain = GenerateConfig(**common, output=tmp_path / "plain.wav")
     off = GenerateConfig(
         **common, lora=adapters, lora_scale=[0.0, 0.0], output=tmp_path / "off.wav"

@@ -1,14 +1,17 @@
 """Teach the ACE-Step 1.5 music model a style of your own, from a folder of songs.
 
-Eight verbs, each ``verb(config) -> Iterator[Event]``::
+The verbs, each ``verb(config) -> Iterator[Event]``::
 
     scan        songs/        → dataset.json
     label       dataset.json  → dataset.json with what was missing (edit changes it by hand)
     check       dataset.json  → what is wrong with it, and a score
     augment     dataset.json  → dataset.json with variants of its songs
     preprocess  dataset.json  → tensors/
+    advise      tensors/      → settings with reasons; runs/<name>/ → what to change
     train       tensors/      → runs/<name>/
     export      runs/<name>/  → an adapter
+    reproduce   an adapter    → the same again, bit for bit
+    share       an adapter    → the Hugging Face Hub
     generate    prompt        → song.flac
 
 and :class:`AceStepPipeline`, the object to hold when generating from Python. Names are imported on
@@ -28,8 +31,11 @@ _HOMES = (
         "check": "acestep.check",
         "augment": "acestep.augment",
         "preprocess": "acestep.preprocess",
+        "advise": "acestep.advise",
         "train": "acestep.train",
         "export": "acestep.export",
+        "reproduce": "acestep.reproduce",
+        "share": "acestep.share",
         "generate": "acestep.generate",
         "AceStepPipeline": "acestep.pipeline",
         "Song": "acestep.data.song",
@@ -46,8 +52,11 @@ _HOMES = (
             "CheckConfig",
             "AugmentConfig",
             "PreprocessConfig",
+            "AdviseConfig",
             "TrainConfig",
             "ExportConfig",
+            "ReproduceConfig",
+            "ShareConfig",
             "GenerateConfig",
         )
     }

@@ -5,16 +5,20 @@ Flags, ``--help``, documentation, validation and (later) widgets are readings of
 """
 
 from acestep.configs.adapters import ExportConfig, PreprocessConfig, TrainConfig
+from acestep.configs.advising import AdviseConfig
 from acestep.configs.augmenting import AugmentConfig
 from acestep.configs.base import TWO_LYRICS, AdapterFormat, Config, Device, Precision, Task, knob
 from acestep.configs.checking import CheckConfig
 from acestep.configs.dataset import LABELS, EditConfig, LabelConfig, ScanConfig
 from acestep.configs.music import GenerateConfig
+from acestep.configs.sharing import ReproduceConfig, ShareConfig
 
 __all__ = [
-    "COMMANDS", "LABELS", "TWO_LYRICS", "AdapterFormat", "AugmentConfig", "CheckConfig", "Config",
+    "COMMANDS", "LABELS", "TWO_LYRICS", "AdapterFormat", "AdviseConfig", "AugmentConfig",
+    "CheckConfig", "Config",
     "Device", "DoctorConfig", "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig",
-    "ModelsConfig", "Precision", "PreprocessConfig", "ScanConfig", "Task", "TrainConfig", "knob",
+    "ModelsConfig", "Precision", "PreprocessConfig", "ReproduceConfig", "ScanConfig", "ShareConfig",
+    "Task", "TrainConfig", "knob",
 ]  # fmt: skip
 
 
@@ -33,8 +37,11 @@ COMMANDS: dict[str, type[Config]] = {
     "check": CheckConfig,
     "augment": AugmentConfig,
     "preprocess": PreprocessConfig,
+    "advise": AdviseConfig,
     "train": TrainConfig,
     "export": ExportConfig,
+    "reproduce": ReproduceConfig,
+    "share": ShareConfig,
     "generate": GenerateConfig,
     "models": ModelsConfig,
     "doctor": DoctorConfig,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -12,17 +13,21 @@ from acestep.adapters.adapter import Adapter
 from acestep.adapters.card import shareable
 from acestep.adapters.files import read_adapter
 from acestep.adapters.layouts import write_comfyui, write_diffusers, write_peft
-from acestep.adapters.locate import DIFFUSERS_FILE, choose_checkpoint, is_run
+from acestep.adapters.locate import DIFFUSERS_FILE, choose_checkpoint, find_files, is_run
+from acestep.adapters.manifest import MANIFEST, manifest_beside, read_manifest, with_adapter
+from acestep.adapters.measured import measured
 from acestep.adapters.merge import merge
 from acestep.adapters.publish import published, write_record
 from acestep.adapters.stack import other_base, own_model
 from acestep.config import ExportConfig
-from acestep.errors import ConfigError, RunError
+from acestep.data.files import write_json
+from acestep.errors import AdapterError, ConfigError, RunError
 from acestep.events import Event, Finished, Notice, Saved, Started
 from acestep.model.base import BaseModel, find_model, load_transformer
 
 _NO_NAMES = ("adapter", "final", "checkpoints", "")  # folders that do not name what is in them
 _SHARD = "5GB"
+EVALUATION = "evaluation"  # where evaluate writes in a run's folder
 
 
 def export(config: ExportConfig) -> Iterator[Event]:
@@ -66,10 +71,12 @@ def _export(config: ExportConfig) -> Iterator[Event]:
     for note in adapter.notes:
         yield Notice(note)
     model = _base_model(adapter, config) if config.format == "merged" else None
-    adapter = replace(adapter, card=shareable(adapter.card))
+    adapter = replace(adapter, card=_card(adapter, config))
     match config.format:
         case "peft" | "upstream":
-            written = _export_folder(adapter, config)
+            manifest, unread = _manifest_of(source)
+            yield from unread
+            written = _export_folder(adapter, config, manifest)
         case "diffusers" | "comfyui":
             if adapter.use_dora and config.format == "comfyui":
                 yield Notice(COMFYUI_DORA)
@@ -104,6 +111,20 @@ def adapter_name(config: ExportConfig) -> str:
     return re.sub(r"[^\w.\- ]", "_", full).strip(". ")[:100] or "adapter"
 
 
+def _card(adapter: Adapter, config: ExportConfig) -> dict[str, Any]:
+    """The adapter's card without paths of this machine, with what is said and measured of it."""
+    card = shareable(adapter.card)
+    stated = {"license": config.license.strip(), "consent": config.consent.strip()}
+    card |= {key: words for key, words in stated.items() if words}
+    folder = find_files(adapter.source).weights.parent
+    evaluation = folder.parent.parent / EVALUATION
+    if folder.parent.name == "checkpoints" and (evaluation / "report.json").is_file():
+        from acestep.judging.report import read_report
+
+        card |= {"measured": measured(read_report(evaluation), folder.name)}
+    return card
+
+
 def _facts(adapter: Adapter, config: ExportConfig) -> dict[str, object]:
     return {
         "adapter": str(adapter.source),
@@ -114,9 +135,24 @@ def _facts(adapter: Adapter, config: ExportConfig) -> dict[str, object]:
     }
 
 
-def _export_folder(adapter: Adapter, config: ExportConfig) -> list[Path]:
+def _manifest_of(source: Path) -> tuple[dict[str, Any] | None, list[Notice]]:
+    """What an adapter was made of, where that is known; one that cannot be read is said."""
+    file = manifest_beside(source)
+    if file is None:
+        return None, []
+    try:
+        return read_manifest(file), []
+    except AdapterError as error:
+        return None, [Notice(f"the export has no {MANIFEST}: {error}")]
+
+
+def _export_folder(
+    adapter: Adapter, config: ExportConfig, manifest: dict[str, Any] | None
+) -> list[Path]:
     with published(config.output) as folder:
         write_peft(adapter, folder, original=config.format == "upstream", pickled=config.bin)
+        if manifest is not None:
+            write_json(folder / MANIFEST, with_adapter(manifest, adapter))
         write_record(folder, adapter.card)
         return _names(folder, config.output)
 

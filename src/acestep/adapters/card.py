@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ _ROWS = {
     "modules": "Adapted layers",
     "parameters": "Parameters",
     "songs": "Songs",
+    "minutes": "Minutes",
     "epoch": "Epochs",
     "step": "Steps",
     "learning_rate": "Learning rate",
@@ -32,6 +33,7 @@ _ROWS = {
     "base_held_out_loss": "Held-out loss of the base",
     "version": "Made with acestep-studio",
 }
+_CONTROL = ("name", "expected", "found")
 
 
 def header(card: Mapping[str, Any]) -> dict[str, str]:
@@ -52,17 +54,34 @@ def check_card(card: Any) -> dict[str, Any]:
     model's name is a name, and its folder is on this machine."""
     if not isinstance(card, dict):
         return {}
-    wanted = {"base_model": str, "base_path": str, "base_fingerprint": str, "dataset": dict}
+    wanted = {
+        **dict.fromkeys(("base_model", "base_path", "base_fingerprint", "license", "consent"), str),
+        **dict.fromkeys(("dataset", "measured"), dict),
+    }
     checked = {
         key: value
         for key, value in card.items()
         if key not in wanted or isinstance(value, wanted[key])
     }
+    if not _is_measured(checked.get("measured", {})):
+        del checked["measured"]
     if "base_model" in checked:
         checked["base_model"] = plain_name(checked["base_model"])
     if checked.get("base_path", "").startswith(("//", "\\\\")):
         del checked["base_path"]
     return checked
+
+
+def _is_measured(found: dict[str, Any]) -> bool:
+    """Whether what a card says was measured has the form of :mod:`acestep.adapters.measured`."""
+    rows = (("answers", ("question", "answer", "sentence")), ("controls", _CONTROL))
+    for name, keys in rows:
+        table = found.get(name, [])
+        if not isinstance(table, list):
+            return False
+        if not all(isinstance(row, dict) and row.keys() >= set(keys) for row in table):
+            return False
+    return True
 
 
 def shareable(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,9 +100,48 @@ def plain_name(name: str) -> str:
 
 
 def page(adapter: Adapter) -> str:
-    """``README.md`` for an adapter's folder."""
+    """``README.md`` for an adapter's folder: a model card as the Hub reads it."""
+    return "\n".join([*_front_matter(adapter.card), *_introduction(adapter), *_facts(adapter),
+                      *_measured(adapter.card), *_rights(adapter.card)])  # fmt: skip
+
+
+def _front_matter(card: Mapping[str, Any]) -> Iterator[str]:
+    """What the Hub sorts by: https://huggingface.co/docs/hub/model-cards#model-card-metadata"""
+    yield "---"
+    yield "library_name: peft"
+    yield "pipeline_tag: text-to-audio"
+    yield "tags: [ace-step, lora, text-to-audio]"
+    base = card.get("base_model")
+    if isinstance(base, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", base):
+        yield f"base_model: {base}"
+    said = card.get("license")
+    if isinstance(said, str) and said:
+        known = re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", said)
+        yield f"license: {said}" if known else "license: other"
+        if not known:
+            yield f"license_name: {json.dumps(_cell(said), ensure_ascii=False)}"
+    yield "---"
+
+
+def _introduction(adapter: Adapter) -> Iterator[str]:
     dataset = adapter.card.get("dataset", {})
-    tag = dataset.get("tag") or dataset.get("activation_tag")
+    tag = tag_of(adapter.card)
+    yield ""
+    yield f"# {_cell(dataset.get('name') or tag or 'Adapter')}"
+    yield ""
+    yield f"A {adapter.kind} adapter for the ACE-Step 1.5 music model."
+    if tag:
+        yield ""
+        yield f"Put its tag into the caption: `{_cell(tag)}`."
+    found = adapter.card.get("measured", {})
+    if found.get("prompt"):
+        yield f"For example: `{_cell(found['prompt'])}`."
+    if found.get("strength") is not None:
+        yield f"Recommended strength: {_cell(found['strength'])}."
+
+
+def _facts(adapter: Adapter) -> Iterator[str]:
+    dataset = adapter.card.get("dataset", {})
     ranks = {adapter.rank(module) for module in adapter.modules}
     facts = {
         "version": version("acestep-studio"),
@@ -96,25 +154,43 @@ def page(adapter: Adapter) -> str:
     }
     if "songs" in dataset:
         facts.setdefault("songs", dataset["songs"])
-    rows = [
-        f"| {label} | {_cell(facts[key])} |"
-        for key, label in _ROWS.items()
-        if facts.get(key) is not None
-    ]
-    lines = [
-        "---",
-        "library_name: peft",
-        "tags: [ace-step, lora, text-to-audio]",
-        "---",
-        "",
-        f"# {_cell(dataset.get('name') or tag or 'Adapter')}",
-        "",
-        f"A {adapter.kind} adapter for the ACE-Step 1.5 music model.",
-    ]
-    if tag:
-        lines += ["", f"Put its tag into the caption: `{_cell(tag)}`."]
-    lines += ["", "| | |", "|---|---|", *rows, ""]
-    return "\n".join(lines)
+    if isinstance(dataset.get("seconds"), int | float):
+        facts.setdefault("minutes", f"{dataset['seconds'] / 60:.1f}")
+    yield from ("", "| | |", "|---|---|")
+    for key, label in _ROWS.items():
+        if facts.get(key) is not None:
+            yield f"| {label} | {_cell(facts[key])} |"
+    yield ""
+
+
+def _measured(card: Mapping[str, Any]) -> Iterator[str]:
+    """The evaluation's answers, and the controls without which no number means anything."""
+    found = card.get("measured")
+    if not found:
+        return
+    yield from ("## What it learned", "", _cell(found.get("headline", "")), "")
+    for row in found.get("answers", []):
+        yield f"- {_cell(row['question'])} **{_cell(row['answer'])}**. {_cell(row['sentence'])}"
+    if found.get("controls"):
+        yield from ("", "| control | expected | found |", "|---|---|---|")
+        for row in found["controls"]:
+            yield "| " + " | ".join(_cell(row[key]) for key in _CONTROL) + " |"
+    yield from ("", f"Measured by `acestep evaluate` on {_cell(found.get('clips'))} clips.", "")
+
+
+def _rights(card: Mapping[str, Any]) -> Iterator[str]:
+    """Licence and consent in the words of whoever exported it; nothing is made up."""
+    yield from ("## Licence and consent", "")
+    yield f"Licence: {_cell(card.get('license') or 'not stated')}."
+    yield ""
+    yield f"Consent for the songs: {_cell(card.get('consent') or 'not stated')}."
+    yield ""
+
+
+def tag_of(card: Mapping[str, Any]) -> str:
+    """The activation tag a card names, or nothing."""
+    dataset = card.get("dataset", {})
+    return str(dataset.get("tag") or dataset.get("activation_tag") or "")
 
 
 def _cell(value: Any) -> str:

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from acestep.adapters.card import HEADER_KEY
+from acestep.adapters.card import HEADER_KEY, check_card
+from acestep.adapters.locate import CONFIG
 from acestep.adapters.tensorfiles import read_header
 from acestep.data.files import atomic_folder, sync_file, sync_folder, write_json
 from acestep.errors import AdapterError
@@ -50,6 +51,31 @@ def write_record(folder: Path, card: Mapping[str, Any]) -> None:
     """Write ``card.json``: the card, and every file that is in ``folder`` by now."""
     files = {file.name: _digest(file) for file in sorted(folder.iterdir())}
     write_json(folder / CARD_FILE, {"format": FORMAT, "card": dict(card), "files": files})
+
+
+def read_record(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The card of an export and the names of its files, each as it was written.
+
+    Raises ``AdapterError`` if ``folder`` is not what an export wrote, or was changed since.
+    """
+    listed = _listed(folder)
+    if CONFIG not in listed:
+        raise AdapterError(
+            f"{folder} is not an adapter that acestep export wrote as a folder",
+            hint=f"acestep export RUN -o {folder}",
+        )
+    changed = [name for name, digest in listed.items() if not _is_whole(folder / name, digest)]
+    if changed:
+        raise AdapterError(
+            f"{folder}: {', '.join(changed)} is missing or was changed since the export",
+            hint="export into this folder again",
+        )
+    record = json.loads((folder / CARD_FILE).read_text(encoding="utf-8"))
+    return check_card(record.get("card")), list(listed)
+
+
+def _is_whole(file: Path, digest: str) -> bool:
+    return file.is_file() and not file.is_symlink() and _digest(file) == digest
 
 
 def _replace(source: Path, folder: Path) -> None:

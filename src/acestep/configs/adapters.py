@@ -130,6 +130,9 @@ class TrainConfig(Config):
         0, "Stop after this many evaluations without a better held-out loss; 0: never.", ge=0
     )
 
+    auto: bool = knob(
+        False, "Choose every knob that is not given by the songs, the model and the machine."
+    )
     resume: bool = knob(False, "Go on from the newest complete checkpoint in the run folder.")
     accept_foreign: bool = knob(
         False, "Also train on tensors of the original program (padded, other text)."
@@ -162,6 +165,8 @@ class ExportConfig(Config):
     )
     bin: bool = knob(False, "Write adapter_model.bin instead of safetensors (peft and upstream).")
     model: str | None = knob(None, "Base model, where it is not known and is needed (merged).")
+    license: str = knob("", "Licence that the card states, for example cc-by-4.0.")
+    consent: str = knob("", 'Who agreed that it learns from the songs: "all songs are mine".')
 
     def disagreements(self) -> list[str]:
         """Only the layouts that PEFT reads have a ``.bin`` form; only merging needs a base."""

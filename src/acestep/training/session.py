@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from acestep.adapters.attach import attach, trainable_parameters
+from acestep.adapters.manifest import MANIFEST
 from acestep.adapters.mount import disabled
 from acestep.config import TrainConfig
+from acestep.data.files import write_json
 from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.errors import RunError, TensorError
 from acestep.events import Evaluation, Notice, Step
@@ -25,6 +27,7 @@ from acestep.model.base import (
 )
 from acestep.model.device import choose_device, choose_dtype
 from acestep.processes import Processes, join
+from acestep.training.auto import fill_in
 from acestep.training.checkpoint import (
     Progress,
     complete_checkpoints,
@@ -37,6 +40,7 @@ from acestep.training.evaluate import held_out_losses
 from acestep.training.guidance import TaughtGuidance
 from acestep.training.memory import needs_checkpointing
 from acestep.training.optim import make_optimizer, set_weight_decay
+from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
 
@@ -192,6 +196,9 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
         check_new_run(config, run)
         if config.resume:
             notices.append(Notice(f"{run.path} holds no run yet: starting at the beginning"))
+        if config.auto:
+            config, chosen = fill_in(config)
+            notices += chosen
     manifest = read_manifest(config.tensors)
     model = base_model(config, manifest)
     session = _build(config, run, manifest, model, notices)
@@ -206,6 +213,7 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
         notices += _go_back(session)
     if session.processes.is_main:
         run.write_settings(session.settings())
+        write_json(run.path / MANIFEST, provenance(session))
         if asked_before:
             run.stop_file.unlink(missing_ok=True)
     session.processes.wait()

@@ -34,14 +34,16 @@ LAYERS = [
     {"render"},
     {"training", "judging"},
     {
-        "advise", "scan", "label", "edit", "check", "augment", "preprocess", "train", "export", "generate",
+        "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "export",
+        "generate",
         "share", "models", "doctor", "checks",
     },
     {"pipeline", "reproduce"},
     {"terminal", "bars", "flags", "cli", "web", "mini", "__main__"},
 ]
 VERBS = [
-    "advise", "scan", "label", "edit", "check", "augment", "preprocess", "train", "export", "generate",
+    "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "export",
+    "generate",
     "share", "models", "doctor",
 ]  # fmt: skip
 

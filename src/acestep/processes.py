@@ -49,12 +49,17 @@ class Processes:
         return gather_object(items) if self.world > 1 else items
 
 
+def how_many() -> int:
+    """How many processes were launched together, this one among them."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def join(device: torch.device) -> Processes:
     """Take this process's place among those that were launched together with it.
 
     ``device`` is what one process alone would use; among several, each gets its own of that kind.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if how_many() == 1:
         return Processes(0, 1, device)
     state = PartialState(cpu=device.type == "cpu")
     # Left to the interpreter's end, a thread of the group may still run, which aborts the process.

@@ -19,10 +19,18 @@ def needs_checkpointing(
     """Whether one training step on the longest clip would not fit into the free memory as it is."""
     shape: Any = transformer.config
     tokens = max(clip.latents.shape[1] for clip in clips) // shape.patch_size
-    per_block = tokens * shape.hidden_size * BYTES_PER_TOKEN_AND_CHANNEL[dtype]
+    needed = activation_bytes(
+        shape.num_hidden_layers, shape.hidden_size, shape.num_attention_heads, tokens, dtype
+    )
+    return needed > HEADROOM * _free_bytes(device)
+
+
+def activation_bytes(layers: int, width: int, heads: int, tokens: int, dtype: torch.dtype) -> float:
+    """What one sample of ``tokens`` keeps for the backward pass, nothing recomputed."""
+    per_block = tokens * width * BYTES_PER_TOKEN_AND_CHANNEL[dtype]
     # Where no fused kernel takes mask and grouped heads, window layers keep float32 scores.
-    scores = shape.num_attention_heads * tokens * tokens * 4 / 2
-    return shape.num_hidden_layers * (per_block + scores) > HEADROOM * _free_bytes(device)
+    scores = heads * tokens * tokens * 4 / 2
+    return layers * (per_block + scores)
 
 
 def _free_bytes(device: torch.device) -> int:

@@ -1,0 +1,1 @@
+"""What an adapter learned: how near its music is to the songs, and whether it replays them."""

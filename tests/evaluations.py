@@ -1,0 +1,159 @@
+"""An evaluation as ``acestep evaluate`` leaves it, without a model: clips that are music of a kind,
+and a report of plausible numbers."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from check_sounds import RATE, music, write
+
+HOSTILE = "</script><script>alert('1')</script>\"><img src=http://evil.example/x> 🎺 \u202eمرحبا"
+CHECKPOINTS = ("epoch_10", "epoch_20")
+PROMPTS = ("01", "02", "03", "04", "05", "06", "07")
+
+
+def evaluation(folder: Path, *, seconds: float = 1.0, text: str = "", prompts: int = 7) -> dict:
+    """Write clips and two songs into ``folder``; returns the report that goes with them.
+
+    ``text`` is put into every text that comes from a user.
+    """
+    report = numbers(text, prompts)
+    for number, clip in enumerate(report["clips"]):
+        loud = 1.0 if clip["adapter"] == "base" else 0.25
+        write(folder / clip["file"], loud * music(seconds, number))
+    for number, song in enumerate(report["dataset"]["songs"]):
+        song["audio"] = str(write(folder / f"song {number}.flac", music(4 * seconds, 90 + number)))
+    return report
+
+
+def numbers(text: str = "", prompts: int = 7) -> dict[str, Any]:
+    """The report alone."""
+    clips = [
+        clip(adapter, prompt) for adapter in ("base", *CHECKPOINTS) for prompt in PROMPTS[:prompts]
+    ]
+    clips += [clip(adapter, "01", tag=False) for adapter in ("base", "epoch_20")]
+    clips += [clip("epoch_20", "01", strength=strength) for strength in (0.6, 1.2)]
+    clips[-1]["copy"] = "strong"
+    songs = [
+        {"song": f"{n:016x}", "name": f"song {n}.flac{text}", "seconds": 4.0, "audio": None,
+         "caption": f"accordion and güira{text}"}
+        for n in range(2)
+    ]  # fmt: skip
+    return {
+        "format": 1,
+        "version": "0.1.0",
+        "made": "2026-11-25T23:00:00+00:00",
+        "about": {
+            "run": f"cumbia{text}", "model": "mini", "tag": f"zztune{text}", "songs": 8,
+            "song_seconds": 96.0, "clip_seconds": 1.0, "clips": 7, "steps": 8, "seed": 42,
+            "notes": [f"Only 8 songs.{text}"],
+        },
+        "verdict": {
+            "headline": f"It learned your style: use epoch_20 at strength 1.{text}",
+            "sentences": [f"Clips lie nearer to your songs than the base’s.{text}"],
+            "questions": [
+                {"question": "Did it learn your style?", "answer": "yes", "sentence": "It did."},
+                {"question": "Is it copying?", "answer": "no", "sentence": "Nothing was found."},
+                {"question": "Does the tag work?", "answer": "partly", "sentence": "It leaks."},
+                {"question": "Which checkpoint?", "answer": "cannot be told", "sentence": "?"},
+            ],
+        },
+        "settings": {"rank": 16, "targets": "attention+mlp", "output": f"runs/cumbia{text}"},
+        "dataset": {
+            "name": f"cumbia{text}",
+            "songs": songs,
+            "checks": [
+                {"code": "few", "level": "warning", "song": None, "message": f"8 songs{text}",
+                 "advice": f"record more{text}"}
+            ],
+        },
+        "curves": {
+            "steps": [[step, step // 4, 0.9 / (1 + step / 40)] for step in range(1, 81)],
+            "held_out": [[step, step // 4, 0.6 - 0.002 * step, 0.63] for step in range(0, 81, 20)],
+        },
+        "prompts": [
+            {"id": prompt, "kind": "training" if int(prompt) % 2 else "new", "song": None,
+             "caption": f"zztune, accordion {prompt}{text}", "lyrics": text,
+             "caption_without_tag": f"accordion {prompt}{text}", "bpm": 96,
+             "keyscale": f"A minor{text}", "seed": 42 + int(prompt)}
+            for prompt in PROMPTS
+        ],
+        "clips": clips,
+        "base": judged("base", 0.9),
+        "checkpoints": [judged("epoch_10", 0.5), judged("epoch_20", 0.2)],
+        "strengths": [
+            {**judged("epoch_20", 0.4), "strength": 0.6},
+            {**judged("epoch_20", 0.3), "strength": 1.2},
+        ],
+        "tag": [tag(text)],
+        "choice": {
+            "checkpoint": "epoch_20", "strength": 1.0, "confidence": 0.83,
+            "sentence": "epoch_20 at strength 1: nearest, and nothing copied.",
+            "reasons": [f"nearest of all{text}"],
+            "rule": "Out: what copies. Of the rest the nearest; ties to the earlier.",
+            "candidates": [
+                {"checkpoint": "epoch_10", "strength": 1.0, "score": 0.5, "low": 0.3, "high": 0.7,
+                 "share": 0.17, "out": None},
+                {"checkpoint": "epoch_20", "strength": 1.0, "score": 0.8, "low": 0.6, "high": 1.0,
+                 "share": 0.83, "out": None},
+                {"checkpoint": "epoch_20", "strength": 1.2, "score": 0.9, "low": 0.7, "high": 1.1,
+                 "share": 0.0, "out": f"a clip follows a song{text}"},
+            ],
+        },
+        "controls": {
+            "rows": [
+                {"name": "planted copies", "what": f"of 3 songs{text}", "expected": "all found",
+                 "found": "3 of 3", "fine": True},
+                {"name": "base against base", "what": "other seeds", "expected": "p > 0.05",
+                 "found": "p = 0.03", "fine": False},
+            ]
+        },
+        "advice": {
+            "verdict": "overfitting",
+            "seen": [f"The held-out loss rises since epoch 40.{text}"],
+            "advice": [{"knob": "epochs", "value": 40, "reason": f"it is best there{text}"}],
+        },
+        "votes": None,
+    }  # fmt: skip
+
+
+def clip(adapter: str, prompt: str, strength: float = 1.0, tag: bool = True) -> dict[str, Any]:
+    """A row of the clips' table."""
+    name = f"{adapter}-{prompt}-{strength:g}-{'tag' if tag else 'plain'}"
+    return {
+        "file": f"clips/{name}.flac", "picture": None, "adapter": adapter, "strength": strength,
+        "tag": tag, "prompt": prompt, "seed": 42 + int(prompt), "closeness": 0.42,
+        "copy": "nothing", "loop": "usual",
+    }  # fmt: skip
+
+
+def tag(text: str = "") -> dict[str, Any]:
+    """What the tag does."""
+    cell = {"position": 0.5, "low": 0.3, "high": 0.7, "clips": 7}
+    estimate = {"value": 0.4, "low": 0.2, "high": 0.6}
+    return {
+        "checkpoint": "epoch_20",
+        "cells": dict.fromkeys(("on_tag", "on_plain", "off_tag", "off_plain"), cell),
+        "switch": estimate, "leak": estimate, "gain": estimate, "learned": estimate,
+        "share_without_tag": None, "word": "leaks",
+        "sentence": f"The style comes without the tag too.{text}",
+        "advice": f"Give some songs no tag.{text}",
+    }  # fmt: skip
+
+
+def judged(name: str, distance: float) -> dict[str, Any]:
+    """What detectors say of a checkpoint; the distances only are different."""
+    return {
+        "name": name, "epoch": None if name == "base" else int(name[6:]), "step": None,
+        "strength": 1.0, "clips": 7, "alarm": None, "evidence": None, "size": None,
+        "style": None, "style_latents": None, "copies": None, "loops": None, "diversity": None,
+        "sound": {"silent": 0.0, "clipped": 0.0},
+    }  # fmt: skip
+
+
+def loudness_of(audio: np.ndarray) -> float:
+    """Root mean square in dB: what hostile loudness differences are made of."""
+    return float(10 * np.log10((audio**2).mean()))
+
+
+__all__ = ["CHECKPOINTS", "HOSTILE", "PROMPTS", "RATE", "evaluation", "numbers"]

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from acestep.checking.sound import magnitudes
+
 RATE = 8000  # Hz, at which it listens
 WINDOW, HOP = 8192, 800  # samples: a second, 10 steps a second
 STEPS = RATE // HOP
@@ -44,13 +46,12 @@ def fingerprint(samples: np.ndarray, rate: int) -> np.ndarray:
     sound = resample_poly(samples, RATE // divisor, rate // divisor).astype(np.float32)
     if len(sound) < WINDOW + APART * HOP:
         return np.zeros((0, BANDS - 1), np.int8)
-    frames = np.lib.stride_tricks.sliding_window_view(sound, WINDOW)[::HOP]
-    window = np.hanning(WINDOW).astype(np.float32)
     edges = np.rint(np.geomspace(LOWEST, HIGHEST, BANDS + 1) * WINDOW / RATE).astype(int)
-    energy = np.empty((len(frames), BANDS))
-    for first in range(0, len(frames), 500):
-        power = np.square(np.abs(np.fft.rfft(frames[first : first + 500] * window, axis=1)))
-        energy[first : first + 500] = np.add.reduceat(power, edges, axis=1)[:, :-1]
+    pieces = [
+        np.add.reduceat(np.square(piece), edges, axis=1)[:, :-1]
+        for piece in magnitudes(sound, WINDOW, HOP)
+    ]
+    energy = np.concatenate(pieces, dtype=float)
     heard = energy.sum(1) > SILENT * energy.sum(1).max()
     levels = np.log(energy + 1e-20)
     rise = np.diff(levels[APART:] - levels[:-APART], axis=1)

@@ -1,5 +1,6 @@
 """A song as it lies in its file, before anything is resampled, and its short spectra."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +73,19 @@ def spectra(samples: np.ndarray, rate: int) -> np.ndarray:
         part = np.fft.rfft(frames[first : first + 2000] * window, axis=1)
         power[first : first + 2000] = np.square(np.abs(part)) * (4 / size**2)
     return power
+
+
+def magnitudes(samples: np.ndarray, size: int, hop: int) -> Iterator[np.ndarray]:
+    """Spectra of ``[n]`` under Hann windows that overlap: pieces ``[frames, size // 2 + 1]``.
+
+    Nothing where ``n`` is less than ``size``.
+    """
+    if len(samples) < size:
+        return
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
+    window = np.hanning(size).astype(np.float32)
+    for first in range(0, len(frames), 500):
+        yield np.abs(np.fft.rfft(frames[first : first + 500] * window, axis=1))
 
 
 def band_weights(bins: int, edges: np.ndarray) -> np.ndarray:

@@ -17,7 +17,8 @@ BY_TYPE = {
     str: TEXT,
     int: st.integers(),
     float: st.floats(allow_nan=False),
-    dict[str, float]: st.dictionaries(TEXT, st.floats(allow_nan=False, allow_infinity=False)),
+    float | None: st.none() | st.floats(allow_nan=False),
+    dict[str, float]: st.dictionaries(TEXT, st.floats(allow_nan=False)),
 }
 
 

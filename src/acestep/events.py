@@ -59,13 +59,26 @@ class Step:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Held-out loss at fixed times and fixed noise, for the adapter and for the base alone."""
+    """Held-out loss at fixed times and fixed noise, for the adapter and for the base alone.
+
+    ``songs`` holds it by song, ``bands`` by noise (high, middle, low). ``low`` and ``high`` are the
+    90 % interval of ``loss − base_loss``. ``training_loss`` is measured likewise on training songs:
+    on the rest of the same clips, or on as many clips as are held out. Logs of earlier versions
+    have only the first five fields.
+    """
 
     step: int
     epoch: int
     loss: float
     base_loss: float
     songs: dict[str, float] = field(default_factory=dict)
+    base_songs: dict[str, float] = field(default_factory=dict)
+    bands: dict[str, float] = field(default_factory=dict)
+    base_bands: dict[str, float] = field(default_factory=dict)
+    low: float | None = None
+    high: float | None = None
+    training_loss: float | None = None
+    base_training_loss: float | None = None
 
 
 @dataclass(frozen=True)
@@ -154,10 +167,16 @@ def from_json(line: str) -> Event:
     kind = KINDS[record["event"]]
     known = {f.name: f.type for f in fields(kind)}
     values = {name: value for name, value in record.items() if name in known}
-    for name, value in values.items():
-        if known[name] in (float, "float") and isinstance(value, str):
-            values[name] = float(value)
-    return kind(**values)
+    return kind(**{name: _numbers(value, known[name]) for name, value in values.items()})
+
+
+def _numbers(value: Any, kind: Any) -> Any:
+    """A field's value; numbers that JSON lacks stand in it as strings."""
+    if kind in (float, float | None) and isinstance(value, str):
+        return float(value)
+    if kind == dict[str, float] and isinstance(value, dict):
+        return {key: _numbers(number, float) for key, number in value.items()}
+    return value
 
 
 def _strict(value: Any) -> Any:

@@ -37,11 +37,13 @@ from acestep.training.checkpoint import (
     save_checkpoint,
 )
 from acestep.training.draws import draw_sample, epoch_order, seed_dropout
-from acestep.training.evaluate import held_out_losses, is_sound, mean
+from acestep.training.evaluate import is_sound
+from acestep.training.evidence import evaluation
 from acestep.training.optim import learning_rate
 from acestep.training.pictures import Scalars, draw_losses
 from acestep.training.session import Session, open_session
 from acestep.training.stopping import StopRequest, stop_signals
+from acestep.training.verdict import verdict_of_log
 
 STEPS_PER_READ = 10  # on an accelerator, losses are read in groups: each read waits for it
 SECONDS_PER_PICTURE = 20.0
@@ -94,8 +96,8 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
     reader = LossReader(session)
 
     # Evaluate the base before the first step
-    session.base_losses = session.evaluate_base()
-    if progress.step == 0 and session.split.held_out:
+    session.base = session.measure_base()
+    if progress.step == 0 and session.base:
         yield _evaluation(session, progress)
 
     for step in range(progress.step, plan.total_steps):
@@ -147,7 +149,10 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         if stale:
             break
     session.processes.wait()
-    yield Finished("train", str(session.run.path), _summary(session, progress))
+    verdict = verdict_of_log(session.history)
+    yield verdict.notice()
+    facts = {**_summary(session, progress), "verdict": verdict.as_dict()}
+    yield Finished("train", str(session.run.path), facts)
 
 
 def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Tensor]:
@@ -320,28 +325,16 @@ def _drop_superseded(session: Session, epoch: int) -> None:
 
 
 def _evaluation(session: Session, progress: Progress) -> Evaluation:
-    with session.autocast():
-        songs = held_out_losses(
-            session.learner,
-            session.split.held_out,
-            session.plan.law,
-            session.config.seed,
-            session.device,
-        )
-    result = Evaluation(
-        progress.step, progress.epoch, mean(songs), mean(session.base_losses), songs
-    )
-    session.keep(result)
-    return result
+    assert session.base is not None
+    measured = session.measure()
+    return session.keep(evaluation(progress.step, progress.epoch, measured, session.base))
 
 
 def _save(session: Session, progress: Progress) -> Saved:
     """Keep a checkpoint; the losses so far were those before its last update, so that one is tried:
     a kept checkpoint is always one to go on from."""
     with session.autocast():
-        sound = is_sound(
-            session.learner, session.split.train[0], session.plan.law, session.device
-        )
+        sound = is_sound(session.learner, session.split.train[0], session.plan.law, session.device)
     if not sound:
         raise diverged(session, progress.step, float("nan"), session.rate)
     folder = session.run.checkpoints / checkpoint_name(progress.step, session.plan.steps_per_epoch)

@@ -15,6 +15,7 @@ from acestep.adapters.adapter import MAGNITUDE, A, Adapter, B
 from acestep.errors import AdapterError
 
 _SHOWN = 4  # names in a message
+_ALONE = "measured alone"
 
 
 class Update(nn.Module):
@@ -180,6 +181,20 @@ def disabled(transformer: nn.Module) -> Iterator[None]:
         for parameter, requires_grad in wanted:
             parameter.requires_grad_(requires_grad)
         set_scale(transformer, scales)
+
+
+@contextmanager
+def alone(transformer: nn.Module, adapter: Adapter, scale: float = 1.0) -> Iterator[None]:
+    """One adapter alone at a strength; afterwards the transformer is as it was before.
+
+    Raises ``AdapterError`` as :func:`mount` does.
+    """
+    with disabled(transformer):
+        mount(transformer, adapter, _ALONE, scale)
+        try:
+            yield
+        finally:
+            unmount(transformer, _ALONE)
 
 
 def row_norms(weight: Tensor, down: Tensor, up: Tensor, scaling: float) -> Tensor:

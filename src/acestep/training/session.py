@@ -36,7 +36,7 @@ from acestep.training.checkpoint import (
     set_aside_broken,
 )
 from acestep.training.clips import Clip, Split, make_clips, split_clips
-from acestep.training.evaluate import held_out_losses
+from acestep.training.evaluate import Measured, measure
 from acestep.training.guidance import TaughtGuidance
 from acestep.training.memory import needs_checkpointing
 from acestep.training.optim import make_optimizer, set_weight_decay
@@ -70,7 +70,7 @@ class Session:
     null_condition: Tensor
     progress: Progress = field(default_factory=lambda: Progress(0, 0))
     history: list[Step | Evaluation] = field(default_factory=list)
-    base_losses: dict[str, float] = field(default_factory=dict)
+    base: Measured | None = None
     last_checkpoint: Path | None = None
     checkpointing: bool = False
 
@@ -99,12 +99,15 @@ class Session:
         self.history.append(event)
         return event
 
-    def evaluate_base(self) -> dict[str, float]:
-        """Held-out loss of each song with the adapter out of the way."""
-        with disabled(self.transformer), self.autocast():
-            return held_out_losses(
-                self.learner, self.split.held_out, self.plan.law, self.config.seed, self.device
-            )
+    def measure(self) -> Measured:
+        """Losses of what is held out, and of training songs beside it, at fixed draws."""
+        with self.autocast():
+            return measure(self.learner, self.split, self.plan.law, self.config.seed, self.device)
+
+    def measure_base(self) -> Measured | None:
+        """The same with the adapter out of the way; None if nothing is held out."""
+        with disabled(self.transformer):
+            return self.measure() if self.split.held_out else None
 
     def settings(self) -> dict[str, Any]:
         """What the run folder remembers; see ``RunFolder.write_settings``."""

@@ -33,17 +33,18 @@ LAYERS = [
     {"labellers", "checking", "adapters"},
     {"render"},
     {"training", "judging"},
+    {"sweeping"},
     {
-        "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "export",
-        "generate",
+        "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "sweep",
+        "export", "generate",
         "share", "models", "doctor", "checks",
     },
     {"pipeline", "reproduce"},
     {"terminal", "bars", "flags", "cli", "web", "mini", "__main__"},
 ]
 VERBS = [
-    "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "export",
-    "generate",
+    "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "sweep",
+    "export", "generate",
     "share", "models", "doctor",
 ]  # fmt: skip
 
@@ -63,6 +64,7 @@ DOORS = {
     "beat_this": {"labellers/beat_this.py"},
     "python_stretch": {"data/stretch.py"},
     "tensorboard": {"training/pictures.py"},
+    "optuna": {"sweeping/study.py"},
     "matplotlib": {"training/pictures.py", "mini/pictures.py"},
 }
 
@@ -91,6 +93,7 @@ EXPORTED = [
     "ScanConfig",
     "ShareConfig",
     "Song",
+    "SweepConfig",
     "TensorError",
     "TrainConfig",
     "advise",
@@ -105,6 +108,7 @@ EXPORTED = [
     "reproduce",
     "save_dataset",
     "scan",
+    "sweep",
     "share",
     "train",
 ]

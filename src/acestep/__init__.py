@@ -9,6 +9,7 @@ The verbs, each ``verb(config) -> Iterator[Event]``::
     preprocess  dataset.json  → tensors/
     advise      tensors/      → settings with reasons; runs/<name>/ → what to change
     train       tensors/      → runs/<name>/
+    sweep       sweep.toml    → runs with different settings, and the best of them
     export      runs/<name>/  → an adapter
     reproduce   an adapter    → the same again, bit for bit
     share       an adapter    → the Hugging Face Hub
@@ -33,6 +34,7 @@ _HOMES = (
         "preprocess": "acestep.preprocess",
         "advise": "acestep.advise",
         "train": "acestep.train",
+        "sweep": "acestep.sweep",
         "export": "acestep.export",
         "reproduce": "acestep.reproduce",
         "share": "acestep.share",
@@ -54,6 +56,7 @@ _HOMES = (
             "PreprocessConfig",
             "AdviseConfig",
             "TrainConfig",
+            "SweepConfig",
             "ExportConfig",
             "ReproduceConfig",
             "ShareConfig",

@@ -12,6 +12,7 @@ from acestep.config import AdviseConfig, TrainConfig
 from acestep.data.song import load_dataset
 from acestep.errors import DatasetError
 from acestep.events import Event, Finished, Notice, Started, Text
+from acestep.knobs import build
 from acestep.training.advice import Recommendation
 from acestep.training.advice import advise as recommend
 from acestep.training.afterwards import Afterwards, look_at_run, message
@@ -80,7 +81,7 @@ def _probe(
     beside = {"tensors": config.source, "model": config.model, "device": config.device}
     given = {name: value for name, value in beside.items() if value is not None}
     try:
-        return time_steps(TrainConfig(**given, **values))
+        return time_steps(build(TrainConfig, {**given, **values}))
     except torch.OutOfMemoryError:
         yield Notice("a step on this device runs out of memory; use --gradient-checkpointing on")
     return None

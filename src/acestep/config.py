@@ -11,6 +11,7 @@ from acestep.configs.base import TWO_LYRICS, AdapterFormat, Config, Device, Prec
 from acestep.configs.checking import CheckConfig
 from acestep.configs.dataset import LABELS, EditConfig, LabelConfig, ScanConfig
 from acestep.configs.music import GenerateConfig
+from acestep.configs.sweeping import SweepConfig
 from acestep.configs.sharing import ReproduceConfig, ShareConfig
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
     "CheckConfig", "Config",
     "Device", "DoctorConfig", "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig",
     "ModelsConfig", "Precision", "PreprocessConfig", "ReproduceConfig", "ScanConfig", "ShareConfig",
-    "Task", "TrainConfig", "knob",
+    "SweepConfig", "Task", "TrainConfig", "knob",
 ]  # fmt: skip
 
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, type[Config]] = {
     "preprocess": PreprocessConfig,
     "advise": AdviseConfig,
     "train": TrainConfig,
+    "sweep": SweepConfig,
     "export": ExportConfig,
     "reproduce": ReproduceConfig,
     "share": ShareConfig,

@@ -5,6 +5,7 @@ from typing import Literal
 
 OPTIONAL = {
     "av": "reads .m4a and .aac (pip install 'acestep-studio[io]')",
+    "optuna": "acestep sweep (pip install 'acestep-studio[sweep]')",
     "bitsandbytes": "--optimizer adamw8bit (pip install 'acestep-studio[optim]')",
 }
 _MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}

@@ -1,0 +1,1 @@
+"""A search for settings: what is tried, the trials' processes, what came out."""

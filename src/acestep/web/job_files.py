@@ -1,0 +1,137 @@
+"""A job's folder: what is to be done, which process does it, how it ended.
+
+::
+
+    job.json       {"format", "words", "title", "created", "place"}
+    process.json   {"pid", "began"} of the process that runs it, written by that process
+    events.jsonl   what the verb says (see acestep.events)
+    log.txt        what else it printed: a traceback, a library's warnings
+    end.json       {"code", "ended"}, the verb's exit code; also of a job cancelled while it waited
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from acestep.data.files import write_json
+from acestep.errors import RunError
+
+FORMAT = 1
+JOB, PROCESS, EVENTS, LOG, END = (
+    "job.json", "process.json", "events.jsonl", "log.txt", "end.json"
+)  # fmt: skip
+INTERRUPTED = 130  # exit code of the command line; 0 is done, all else failed
+# Verbs that fill a graphics card (or all cores): one of them at a time
+HEAVY = frozenset({
+    "label", "augment", "preprocess", "train", "evaluate", "sweep", "reproduce", "generate",
+})  # fmt: skip
+
+State = Literal["waiting", "running", "done", "stopped", "failed", "lost"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command to run: ``words`` as on the command line, the verb first.
+
+    ``place`` orders the queue, ``created`` is a time in seconds since 1970.
+    """
+
+    folder: Path
+    words: tuple[str, ...]
+    title: str
+    created: float
+    place: float
+
+    @property
+    def id(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    @property
+    def verb(self) -> str:
+        """What it does."""
+        return self.words[0]
+
+    @property
+    def is_heavy(self) -> bool:
+        """Whether it waits for others to end."""
+        return self.verb in HEAVY
+
+    def moved(self, place: float) -> "Job":
+        """The same job at another place of the queue, written down."""
+        job = replace(self, place=place)
+        job.write()
+        return job
+
+    def write(self) -> None:
+        """Write ``job.json``."""
+        record = {"words": list(self.words), "title": self.title}
+        times = {"created": self.created, "place": self.place}
+        write_json(self.folder / JOB, {"format": FORMAT, **record, **times})
+
+    def state(self) -> State:
+        """Where it stands, by what lies in its folder and which processes there are."""
+        end = _read(self.folder / END)
+        if end is not None:
+            match end.get("code"):
+                case 0:
+                    return "done"
+                case 130:  # INTERRUPTED
+                    return "stopped"
+            return "failed"
+        if not (self.folder / PROCESS).exists():
+            return "waiting"
+        return "running" if self.process() is not None else "lost"
+
+    def process(self) -> psutil.Process | None:
+        """The process that runs it, if it still does: pid and time of birth must both fit."""
+        record = _read(self.folder / PROCESS)
+        if record is None:
+            return None
+        try:
+            process = psutil.Process(int(record["pid"]))
+            alive = process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - float(record["began"])) < 1.0
+        except (psutil.Error, KeyError, TypeError, ValueError):
+            return None
+        return process if alive and same else None
+
+    def ended(self) -> float | None:
+        """When it ended, in seconds since 1970."""
+        end = _read(self.folder / END)
+        return float(end["ended"]) if end and isinstance(end.get("ended"), int | float) else None
+
+    def log(self, most: int = 20_000) -> str:
+        """The end of its log, at most ``most`` characters."""
+        file = self.folder / LOG
+        if not file.exists():
+            return ""
+        with file.open("rb") as stream:
+            stream.seek(max(file.stat().st_size - most, 0))
+            return stream.read().decode("utf-8", "replace")
+
+
+def read_job(folder: Path) -> Job:
+    """Read a job's folder. Raises ``RunError`` if it is none of this format."""
+    record = _read(folder / JOB)
+    if record is None or record.get("format") != FORMAT:
+        raise RunError(f"{folder} is not a job's folder", hint="remove it by hand if it is yours")
+    try:
+        words = tuple(str(word) for word in record["words"])
+        times = float(record["created"]), float(record["place"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{folder / JOB} is damaged: {error}", hint="remove the folder") from error
+    if not words:
+        raise RunError(f"{folder / JOB} names no command", hint="remove the folder")
+    return Job(folder, words, str(record.get("title", "")), *times)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None

@@ -102,7 +102,10 @@ class Knob:
             case float():
                 return number(self.default)
             case tuple():
-                return " ".join(number(value) for value in self.default)
+                return " ".join(
+                    str(value) if isinstance(value, Path) else number(value)
+                    for value in self.default
+                )
         return str(self.default)
 
 
@@ -231,7 +234,7 @@ def knob_records(config_class: type[BaseModel]) -> list[dict[str, Any]]:
             "kind": knob.kind,
             "count": knob.count,
             "required": knob.required,
-            "default": str(knob.default) if isinstance(knob.default, Path) else knob.default,
+            "default": _plain_value(knob.default),
             "choices": list(knob.choices),
             "limits": knob.limits,
             "recommended": knob.recommended and list(knob.recommended),
@@ -241,6 +244,13 @@ def knob_records(config_class: type[BaseModel]) -> list[dict[str, Any]]:
         }
         for knob in knobs(config_class)
     ]
+
+
+def _plain_value(value: Any) -> Any:
+    """Paths as text, alone or in a list."""
+    if isinstance(value, tuple):
+        return [_plain_value(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def number(value: float) -> str:

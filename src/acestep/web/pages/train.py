@@ -1,0 +1,7 @@
+"""The train page."""
+
+from acestep.web.workspace import Workspace
+
+
+def build(workspace: Workspace) -> None:
+    """Lay the page out in the open tab."""

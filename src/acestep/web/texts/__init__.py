@@ -1,0 +1,1 @@
+"""The texts of the studio's pages, a table each: key → (English, Korean)."""

@@ -1,0 +1,3 @@
+"""Texts of the dataset part."""
+
+WORDS: dict[str, tuple[str, str]] = {}

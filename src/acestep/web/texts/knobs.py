@@ -1,0 +1,3 @@
+"""Texts of the knobs part."""
+
+WORDS: dict[str, tuple[str, str]] = {}

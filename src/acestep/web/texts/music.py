@@ -1,0 +1,3 @@
+"""Texts of the music part."""
+
+WORDS: dict[str, tuple[str, str]] = {}

@@ -1,0 +1,3 @@
+"""Texts of the training part."""
+
+WORDS: dict[str, tuple[str, str]] = {}

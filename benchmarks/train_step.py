@@ -4,7 +4,7 @@
     python benchmarks/train_step.py --shape 2b --seconds 60 --rank 64 --precision bfloat16
 
 Both sides train the same random transformer of the chosen shape on the same random songs. *ours* is
-``acestep.train.optimizer_step``. *plain* is the loop one would write first: the diffusers
+``acestep.training.step.optimizer_step``. *plain* is the loop one would write first: the diffusers
 transformer, PEFT, a batch of one copied to the device each step, the default AdamW, and a read of
 the loss every step. Reported: median seconds a step, audio-seconds a second, the achieved share of
 the machine's matrix peak (measured with a large matrix product in the same precision), and peak
@@ -35,12 +35,12 @@ from acestep.model.base import find_model
 from acestep.model.device import choose_device, choose_dtype
 from acestep.model.flow import draw_turbo_time, interpolate
 from acestep.processes import Processes
-from acestep.train import optimizer_step
 from acestep.training.clips import make_clips, split_clips
 from acestep.training.optim import make_optimizer
 from acestep.training.run import RunFolder
 from acestep.training.session import Session
 from acestep.training.settings import make_plan
+from acestep.training.step import optimizer_step
 
 # hidden, MLP, layers, heads, KV heads, head size, encoder width
 SHAPES = {

@@ -128,7 +128,7 @@ TESTED_ELSEWHERE = {
     "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},
     "model": {"model/test_load.py": {"base"}},
     "adapters": {"test_share.py": {"hub"}},
-    "training": {"test_train.py": {"session"}, "test_reproduce.py": {"provenance"}},
+    "training": {"test_train.py": {"session", "step"}, "test_reproduce.py": {"provenance"}},
 }
 
 

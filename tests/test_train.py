@@ -17,10 +17,11 @@ from acestep.adapters.attach import trainable_parameters
 from acestep.config import TrainConfig
 from acestep.errors import ModelError, RunError, TensorError
 from acestep.events import Evaluation, Finished, Notice, Saved, Started, Step, Stopped
-from acestep.train import optimizer_step, resume_command, sample_loss, train
+from acestep.train import resume_command, train
 from acestep.training.evaluate import losses_by_song
 from acestep.training.run import RunFolder
 from acestep.training.session import open_session
+from acestep.training.step import optimizer_step, sample_loss
 
 KNOBS = {"rank": 4, "epochs": 3, "save_every": 2, "device": "cpu", "learning_rate": 1e-3}
 
@@ -169,7 +170,7 @@ def fixed_draws(monkeypatch, golden):
 
     from acestep.training.draws import Draw
 
-    module = sys.modules["acestep.train"]
+    module = sys.modules["acestep.training.step"]
 
     def stored(law, shape, condition_dropout, seed, step, position):
         return Draw(
@@ -310,7 +311,7 @@ def test_nan_stops_with_step_rate_and_advice_and_keeps_the_last_good(
 ):
     import sys
 
-    module = sys.modules["acestep.train"]
+    module = sys.modules["acestep.training.step"]
     real = module.frame_losses
     calls = []
 

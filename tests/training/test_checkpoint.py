@@ -9,7 +9,6 @@ from training_data import tiny_tensors
 
 from acestep.config import TrainConfig
 from acestep.errors import AdapterError, RunError
-from acestep.train import optimizer_step
 from acestep.training.checkpoint import (
     Progress,
     checkpoint_name,
@@ -19,6 +18,7 @@ from acestep.training.checkpoint import (
     set_aside_broken,
 )
 from acestep.training.session import open_session
+from acestep.training.step import optimizer_step
 
 
 @pytest.fixture

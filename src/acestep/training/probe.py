@@ -12,6 +12,7 @@ from acestep.config import TrainConfig
 from acestep.training.cost import Time
 from acestep.training.optim import learning_rate
 from acestep.training.session import Session, open_session
+from acestep.training.step import optimizer_step
 
 STEPS = 3  # that are timed, after one that warms up
 PATIENCE = 60.0  # seconds that a probe may take by what is predicted
@@ -27,8 +28,6 @@ def time_steps(config: TrainConfig) -> Time:
 
     Nothing is kept. Raises what opening the run raises, and ``OutOfMemoryError`` of torch.
     """
-    from acestep.training.steps import optimizer_step
-
     with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
         values = {name: vars(config)[name] for name in config.model_fields_set}
         values |= {"output": Path(folder) / "run", "validation": 0.0, "resume": False}

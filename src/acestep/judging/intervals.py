@@ -8,13 +8,14 @@ true mean, of plain percentile intervals on 4 values 77 %.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
+
+from acestep.data.plain import plain
 
 LEVEL = 0.9
 RESAMPLES = 2000
@@ -34,7 +35,7 @@ class Estimate:
         return Estimate(self.value / whole, *ends)
 
     def as_dict(self) -> dict[str, float | None]:
-        """The numbers for JSON, which knows no NaN and no infinity."""
+        """The numbers for JSON; null where there is none."""
         return plain(self)
 
 
@@ -70,14 +71,3 @@ def expanded_tail(free: int) -> float:
     """Which share of the resamples lies outside on either side, for so many degrees of freedom."""
     wide = math.sqrt((free + 1) / free) * stdtrit(free, (1 + LEVEL) / 2)
     return float(ndtr(-wide))
-
-
-def plain(value: Any) -> Any:
-    """A dataclass as JSON can hold it, to its depths: NaN and infinity become null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {part.name: plain(vars(value)[part.name]) for part in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

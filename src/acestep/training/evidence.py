@@ -19,8 +19,9 @@ from acestep.adapters.adapter import Adapter
 from acestep.adapters.files import read_adapter
 from acestep.adapters.locate import choose_checkpoint, run_checkpoints
 from acestep.adapters.mount import alone, disabled
+from acestep.data.plain import plain
 from acestep.events import Evaluation
-from acestep.judging.intervals import Estimate, bootstrap_mean, plain
+from acestep.judging.intervals import Estimate, bootstrap_mean
 from acestep.training.evaluate import Measured, SongLosses, Songs, losses_by_song, mean, measure
 from acestep.training.material import Material
 

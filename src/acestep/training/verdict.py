@@ -5,9 +5,10 @@ the same draws (below zero is better) and the training loss beside it. A change 
 half a percent of the base's loss on.
 
 1. *Overfitting since epoch N*: epoch N was the best by held-out loss (epoch 0 is the base), the
-   last two evaluations both lie noticeably above it, with four songs or more the interval of the
-   rise is clear of zero, and the training loss has fallen noticeably since N. Or the training loss
-   is below 0.01, from the first such evaluation on: songs are known by heart then.
+   last two evaluations both lie noticeably above it, and the training loss has fallen noticeably
+   since. With four songs or more a rise of less than 2 % counts only if its interval is clear of
+   zero. Or the training loss is below 0.01: from the first such evaluation on, songs are known by
+   heart.
 2. *Too early to say*: nothing was held out, or there is but one evaluation.
 3. *Learning*: the held-out loss is noticeably below the base's and its interval is clear of zero.
 4. *Too early to say* again: less than a quarter of the planned steps are done; or the training loss
@@ -23,13 +24,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from acestep.data.plain import plain
 from acestep.events import Evaluation, Event, Finished, Notice, Started, Step
-from acestep.judging.intervals import Estimate, bootstrap_mean, plain
+from acestep.judging.intervals import Estimate, bootstrap_mean
 from acestep.training.evidence import FEW, Evidence
 
 BY_HEART = 0.01  # training loss
 NOTICED = 0.005  # of the base's loss
-MOVED = 0.02  # of the base's loss: a fall of the training loss that is more than a beginning
+MOVED = 0.02  # of the base's loss: a change that needs no interval to be believed
 ENOUGH_DONE = 0.25  # of the planned steps
 
 Word = Literal["learning", "nothing learned", "overfitting", "too early to say"]
@@ -213,13 +215,15 @@ def _fall(before: Point, after: Point) -> float:
 
 
 def _rises(best: Point, later: Sequence[Point]) -> bool:
-    if len(later) < 2 or min(_gap(point) for point in later[-2:]) <= _gap(best) + NOTICED:
+    if len(later) < 2:
         return False
+    rise = min(_gap(point) for point in later[-2:]) - _gap(best)
     songs = later[-1].songs.keys() & best.songs.keys()
-    if len(songs) < FEW:
-        return True
-    rise = bootstrap_mean([[later[-1].songs[song] - best.songs[song] for song in sorted(songs)]])
-    return rise.low is not None and rise.low > 0
+    if rise <= NOTICED or len(songs) < FEW:
+        return rise > NOTICED
+    each = [later[-1].songs[song] - best.songs[song] for song in sorted(songs)]
+    low = bootstrap_mean([each]).low
+    return rise > MOVED or (low is not None and low > 0)
 
 
 def _is_better(point: Point) -> bool:

@@ -36,7 +36,7 @@ LAYERS = [
     {"sweeping"},
     {
         "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "sweep",
-        "export", "generate",
+        "evaluate", "export", "generate",
         "share", "models", "doctor", "checks",
     },
     {"pipeline", "reproduce"},
@@ -44,7 +44,7 @@ LAYERS = [
 ]
 VERBS = [
     "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "sweep",
-    "export", "generate",
+    "evaluate", "export", "generate",
     "share", "models", "doctor",
 ]  # fmt: skip
 
@@ -82,6 +82,7 @@ EXPORTED = [
     "Dataset",
     "DatasetError",
     "EditConfig",
+    "EvaluateConfig",
     "ExportConfig",
     "GenerateConfig",
     "LabelConfig",
@@ -100,6 +101,7 @@ EXPORTED = [
     "augment",
     "check",
     "edit",
+    "evaluate",
     "export",
     "generate",
     "label",
@@ -363,7 +365,7 @@ def test_exported_names():
 
 
 def test_a_verb_stays_a_verb_after_its_module_was_imported():
-    for name in ("scan", "label", "train", "export", "generate", "preprocess"):
+    for name in ("scan", "label", "train", "evaluate", "export", "generate", "preprocess"):
         module = importlib.import_module(f"acestep.{name}")
         assert getattr(acestep, name) is vars(module)[name]
     with pytest.raises(AttributeError, match="no attribute 'sing'"):

@@ -10,10 +10,12 @@ The verbs, each ``verb(config) -> Iterator[Event]``::
     advise      tensors/      → settings with reasons; runs/<name>/ → what to change
     train       tensors/      → runs/<name>/
     sweep       sweep.toml    → runs with different settings, and the best of them
+    evaluate    runs/<name>/  → what each checkpoint learned, and which is best
     export      runs/<name>/  → an adapter
     reproduce   an adapter    → the same again, bit for bit
     share       an adapter    → the Hugging Face Hub
     generate    prompt        → song.flac
+    studio      all of it     → in a browser
 
 and :class:`AceStepPipeline`, the object to hold when generating from Python. Names are imported on
 first use, so ``import acestep`` does not load torch.
@@ -35,9 +37,11 @@ _HOMES = (
         "advise": "acestep.advise",
         "train": "acestep.train",
         "sweep": "acestep.sweep",
+        "evaluate": "acestep.evaluate",
         "export": "acestep.export",
         "reproduce": "acestep.reproduce",
         "share": "acestep.share",
+        "studio": "acestep.studio",
         "generate": "acestep.generate",
         "AceStepPipeline": "acestep.pipeline",
         "Song": "acestep.data.song",
@@ -57,9 +61,11 @@ _HOMES = (
             "AdviseConfig",
             "TrainConfig",
             "SweepConfig",
+            "EvaluateConfig",
             "ExportConfig",
             "ReproduceConfig",
             "ShareConfig",
+            "StudioConfig",
             "GenerateConfig",
         )
     }

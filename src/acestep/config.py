@@ -10,16 +10,19 @@ from acestep.configs.augmenting import AugmentConfig
 from acestep.configs.base import TWO_LYRICS, AdapterFormat, Config, Device, Precision, Task, knob
 from acestep.configs.checking import CheckConfig
 from acestep.configs.dataset import LABELS, EditConfig, LabelConfig, ScanConfig
+from acestep.configs.evaluating import EvaluateConfig
 from acestep.configs.music import GenerateConfig
-from acestep.configs.sweeping import SweepConfig
 from acestep.configs.sharing import ReproduceConfig, ShareConfig
+from acestep.configs.studio import StudioConfig
+from acestep.configs.sweeping import SweepConfig
 
 __all__ = [
     "COMMANDS", "LABELS", "TWO_LYRICS", "AdapterFormat", "AdviseConfig", "AugmentConfig",
-    "CheckConfig", "Config",
-    "Device", "DoctorConfig", "EditConfig", "ExportConfig", "GenerateConfig", "LabelConfig",
-    "ModelsConfig", "Precision", "PreprocessConfig", "ReproduceConfig", "ScanConfig", "ShareConfig",
-    "SweepConfig", "Task", "TrainConfig", "knob",
+    "CheckConfig", "Config", "Device", "DoctorConfig", "EditConfig", "EvaluateConfig",
+    "ExportConfig", "GenerateConfig", "LabelConfig", "ModelsConfig", "Precision",
+    "PreprocessConfig", "ReproduceConfig", "ScanConfig", "ShareConfig", "StudioConfig",
+    "SweepConfig", "Task",
+    "TrainConfig", "knob",
 ]  # fmt: skip
 
 
@@ -41,10 +44,12 @@ COMMANDS: dict[str, type[Config]] = {
     "advise": AdviseConfig,
     "train": TrainConfig,
     "sweep": SweepConfig,
+    "evaluate": EvaluateConfig,
     "export": ExportConfig,
     "reproduce": ReproduceConfig,
     "share": ShareConfig,
     "generate": GenerateConfig,
+    "studio": StudioConfig,
     "models": ModelsConfig,
     "doctor": DoctorConfig,
 }

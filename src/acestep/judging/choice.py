@@ -1,0 +1,173 @@
+"""Which checkpoint, at which strength: one rule, the same for every run.
+
+1. Out of the race: sound that is silent or broken, an adapter that does nothing, clips that are all
+   the same, one that listeners find farther from the songs than the base. So is one with more clips
+   that copy a song than the base has; if all copy, those that copy least stay.
+2. Of the rest the nearest to the songs leads, by the style distance of its clips.
+3. A candidate ties with the leader if it is not farther from the songs by more than ``MARGIN`` of
+   the base's distance. Of those that tie, the earlier checkpoint is recommended, and of two
+   strengths of it the one nearer to 1.
+4. How sure: the same rule over bootstrap draws of songs and prompts; the share that picks the same.
+
+Scores are relative distances, 0 at the songs and 1 at the base, in draws ``[1 + n]``: the estimate
+and then n bootstrap values, each of which resamples the same songs and prompts for all candidates.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+MARGIN = 0.03  # of the base's distance: less than that nobody hears
+INTERVAL = (5.0, 95.0)  # percentiles
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One checkpoint at one strength. ``place`` orders checkpoints; ``copies`` counts the clips
+    that copy, beyond the base's; ``out`` says why it is not recommended whatever its score."""
+
+    checkpoint: str
+    place: int
+    scores: np.ndarray = field(repr=False)
+    strength: float = 1.0
+    copies: int = 0
+    out: str = ""
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return self.checkpoint if self.strength == 1 else f"{self.checkpoint} at {self.strength:g}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The recommended candidate, or None if all are out.
+
+    ``shares`` are the parts of the bootstrap draws that pick each candidate, ``outs`` why each is
+    not in the race (empty where it is); ``tied`` could as well be taken.
+    """
+
+    candidates: tuple[Candidate, ...]
+    outs: tuple[str, ...]
+    shares: tuple[float, ...]
+    picked: Candidate | None = None
+    leader: Candidate | None = None
+    tied: tuple[Candidate, ...] = ()
+
+    @property
+    def confidence(self) -> float:
+        """The share of the draws that picks the same candidate; 0 if there is none."""
+        if self.picked is None:
+            return 0.0
+        return self.shares[self.candidates.index(self.picked)]
+
+    @property
+    def sentence(self) -> str:
+        """The recommendation, and how sure it is."""
+        if self.picked is None:
+            return "None is recommended: every candidate is out of the race."
+        sure = f"{100 * self.confidence:.0f} % of the draws of songs and prompts choose it"
+        others = [c.label for c in self.tied if c is not self.picked]
+        if not others:
+            return f"{self.picked.label} is recommended: {sure}."
+        named = ", ".join(others[:4]) + (" …" if len(others) > 4 else "")
+        return f"{self.picked.label} is recommended: {sure}. About as near: {named}."
+
+    def reasons(self) -> list[str]:
+        """Why this one, a sentence each."""
+        found = []
+        if self.picked is not None and self.leader is not None:
+            found.append(f"Its clips are at {_shown(self.picked)} of the base's distance.")
+            if self.picked is not self.leader:
+                found.append(
+                    f"{self.leader.label} is at {_shown(self.leader)}, which is no difference that "
+                    "could be heard; of such the earlier is taken, and the strength nearer to 1."
+                )
+        pairs = zip(self.candidates, self.outs, strict=True)
+        return found + [f"{c.label} is out: {out}." for c, out in pairs if out]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "checkpoint": None if self.picked is None else self.picked.checkpoint,
+            "strength": 1.0 if self.picked is None else self.picked.strength,
+            "confidence": round(self.confidence, 3),
+            "sentence": self.sentence,
+            "reasons": self.reasons(),
+            "rule": RULE,
+            "candidates": [
+                {
+                    "checkpoint": c.checkpoint,
+                    "strength": c.strength,
+                    "share": round(share, 3),
+                    "out": out or None,
+                    **_range(c.scores),
+                }
+                for c, out, share in zip(self.candidates, self.outs, self.shares, strict=True)
+            ],
+        }
+
+
+RULE = (
+    "The nearest to the songs leads, by style distance over the base's. Out of the race: copies, "
+    "collapse, broken sound, adapters that do nothing and those that listeners liked less than the "
+    f"base. What is within {100 * MARGIN:.0f} % of the base's distance of the leader ties with it: "
+    "the earliest such checkpoint is taken, at the strength nearest to 1."
+)
+
+
+def choose(candidates: Sequence[Candidate]) -> Choice:
+    """Apply the rule. Without candidates, or with all of them out, nothing is picked."""
+    outs = tuple(_outs(candidates))
+    racing = [c for c, out in zip(candidates, outs, strict=True) if not out]
+    if not racing:
+        return Choice(tuple(candidates), outs, tuple(0.0 for _ in candidates))
+    scores = np.stack([c.scores for c in racing])
+    picks = [_first(racing, draw) for draw in scores[:, 1:].T if np.isfinite(draw).all()]
+    shares = tuple(sum(pick is c for pick in picks) / max(1, len(picks)) for c in candidates)
+    tied = tuple(_tied(racing, scores[:, 0]))
+    leader = racing[int(np.argmin(scores[:, 0]))]
+    return Choice(tuple(candidates), outs, shares, _first(racing, scores[:, 0]), leader, tied)
+
+
+def _outs(candidates: Sequence[Candidate]) -> list[str]:
+    """Why each is out; those that copy least are not, if nothing else is left."""
+    outs = [
+        c.out or ("" if np.isfinite(c.scores[0]) else "its style cannot be told")
+        for c in candidates
+    ]
+    left = [c.copies for c, out in zip(candidates, outs, strict=True) if not out]
+    fewest = min(left, default=0)
+    return [
+        out or (f"it copies in {_clips(c.copies)}" if c.copies > fewest else "")
+        for c, out in zip(candidates, outs, strict=True)
+    ]
+
+
+def _tied(racing: Sequence[Candidate], scores: np.ndarray) -> list[Candidate]:
+    best = scores.min()
+    return [c for c, score in zip(racing, scores, strict=True) if score <= best + MARGIN]
+
+
+def _first(racing: Sequence[Candidate], scores: np.ndarray) -> Candidate:
+    return min(_tied(racing, scores), key=lambda c: (c.place, abs(c.strength - 1), c.strength))
+
+
+def _range(scores: np.ndarray) -> dict[str, float | None]:
+    """Estimate and interval; None where there is no number."""
+    draws = scores[1:][np.isfinite(scores[1:])]
+    low, high = np.percentile(draws, INTERVAL) if len(draws) else (np.nan, np.nan)
+    numbers = {"score": scores[0], "low": low, "high": high}
+    return {key: round(float(n), 4) if np.isfinite(n) else None for key, n in numbers.items()}
+
+
+def _shown(candidate: Candidate) -> str:
+    values = _range(candidate.scores)
+    low, high = (f"{100 * (values[key] or 0):.0f}" for key in ("low", "high"))
+    return f"{100 * (values['score'] or 0):.0f} % [{low} to {high}]"
+
+
+def _clips(count: int) -> str:
+    return "1 clip" if count == 1 else f"{count} clips"

@@ -66,7 +66,10 @@ BESIDE = {
 }
 # Values of knobs that do not take any
 PLACES = {"repo": "me/jazz"}  # what stands in a place and is not any text
-VALUES = {"tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120"}
+VALUES = {
+    "tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120",
+    "seconds": "12",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -31,6 +31,7 @@ from acestep.training.evidence import FEW, Evidence
 
 BY_HEART = 0.01  # training loss
 NOTICED = 0.005  # of the base's loss
+UNSEEN = 0.001  # of the base's loss: the same, when it is said
 MOVED = 0.02  # of the base's loss: a change that needs no interval to be believed
 ENOUGH_DONE = 0.25  # of the planned steps
 
@@ -292,7 +293,7 @@ def _learning(best: Point, last: Point) -> Verdict:
 def _not_better(start: Point, best: Point, last: Point, done: float) -> Verdict:
     assert last.held_out is not None
     if done < ENOUGH_DONE:
-        rest = f"Only {done:.0%} of the planned steps are done."
+        rest = f"Only {100 * done:.0f} % of the planned steps are done."
         return Verdict("too early to say", f"{_standing(last)}. {rest}", best_epoch=best.epoch)
     fall, low = _fall(start, last), last.held_out.low
     unsure = _gap(last) < NOTICED and low is not None and low < -MOVED * last.base_loss
@@ -314,10 +315,10 @@ def _standing(point: Point) -> str:
     """Where an evaluation stands beside the base, as the beginning of a sentence."""
     assert point.held_out is not None
     gap = point.held_out.over(point.base_loss)
+    alike = max(abs(end) for end in (gap.value, gap.low, gap.high) if end is not None) < UNSEEN
     sure = ""
-    if gap.low is not None and gap.high is not None:
+    if gap.low is not None and gap.high is not None and not alike:
         sure = f"; 90 % sure: between {_side(gap.low)} and {_side(gap.high)}"
-    alike = abs(gap.value) < NOTICED / 5
     where = "the same as the base's" if alike else f"{_side(gap.value)} the base's"
     training = ""
     if point.training is not None and point.base_training:
@@ -330,7 +331,7 @@ def _standing(point: Point) -> str:
 
 
 def _side(change: float) -> str:
-    return f"{abs(change):.1%} {'below' if change < 0 else 'above'}".replace("%", " %")
+    return f"{100 * abs(change):.1f} % {'below' if change < 0 else 'above'}"
 
 
 def _held_loss(point: Point) -> float:

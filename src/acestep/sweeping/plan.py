@@ -163,7 +163,7 @@ class _Reader:
 
     def __init__(self, file: Path, text: str) -> None:
         self.file = file
-        self.wrong: list[str] = []
+        self._wrong: list[tuple[int, str]] = []
         self._lines = _line_numbers(text)
         self._knobs = {knob.name: knob for knob in knobs(TrainConfig)}
 
@@ -171,7 +171,12 @@ class _Reader:
         """Note a problem with its place."""
         line = self._lines.get((table, key)) or self._lines.get((table, ""))
         where = f"{shown(self.file)}{f', line {line}' if line else ''}"
-        self.wrong.append(f"{where}: {f'[{table}] ' if table else ''}{problem}")
+        self._wrong.append((line or 0, f"{where}: {f'[{table}] ' if table else ''}{problem}"))
+
+    @property
+    def wrong(self) -> list[str]:
+        """Every problem, from the top of the file to its end."""
+        return [problem for _, problem in sorted(self._wrong, key=lambda each: each[0])]
 
     def settings(self, values: dict[str, Any], config: SweepConfig) -> SweepConfig | None:
         """The knobs of the sweep itself: those given as flags, else the file's."""
@@ -260,7 +265,11 @@ class _Reader:
         if isinstance(value, dict):
             return self._range(self._knobs[key], value)
         if not isinstance(value, list) or not value:
-            self.say("search", key, f"{key} {value!r}: must be a list, or {{ low = …, high = … }}")
+            self.say(
+                "search",
+                key,
+                f"{key} {value!r}: must be a list of values, or {{ low = …, high = … }}",
+            )
             return None
         fits = [self._fits("search", key, each) for each in value]
         if len({str(each) for each in value}) < len(value):
@@ -282,8 +291,8 @@ class _Reader:
         ]
         if not isinstance(value.get("log", False), bool):
             wrong.append(f"log {value['log']!r}: must be true or false")
-        if not wrong:
-            wrong = _disagree(value)
+        if not any(name in text for text in wrong for name in ("low", "high", "log ", "step ")):
+            wrong += _disagree(value)
         for problem in wrong:
             self.say("search", key, f"{key}: {problem}")
         if wrong or not all([self._fits("search", key, value[end]) for end in ("low", "high")]):

@@ -9,11 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from acestep.config import TrainConfig
 from acestep.data.tensors import read_manifest
-from acestep.errors import ModelError, TensorError
+from acestep.errors import ModelError, RunError, TensorError
 from acestep.events import Evaluation, Event, Step
 from acestep.model.shape import REFERENCE, find_base
-from acestep.training.advice import Advice
+from acestep.training.advice import RATE, Advice
 from acestep.training.curve import Curve, read_curve, swings
 from acestep.training.run import RunFolder
 from acestep.training.verdict import Verdict, verdict_of_log
@@ -59,7 +60,13 @@ def look_at_run(folder: Path) -> Afterwards:
     """What a run folder shows. Raises ``RunError`` if it holds no run that can be read."""
     run = RunFolder(folder)
     settings = run.read_settings()
-    return advice_after(settings["config"], run.read_events(), _about(settings))
+    config = settings.get("config")
+    if not isinstance(config, dict) or not isinstance(settings.get("model"), dict):
+        raise RunError(
+            f"{run.settings_file} lacks the run's knobs", hint="bring it back from a copy"
+        )
+    usual = TrainConfig(tensors=Path("-")).model_dump(mode="json")
+    return advice_after({**usual, **config}, run.read_events(), _about(settings))
 
 
 def advice_after(
@@ -76,10 +83,10 @@ def advice_after(
     curve = read_curve([event.loss for event in events if isinstance(event, Step)])
     held_out = [event.loss for event in events if isinstance(event, Evaluation)]
     if curve is not None and not curve.finite:
-        return _diverged(config, curve)
+        return _diverged(config, curve, about)
     verdict = verdict or verdict_of_log(events)
     if (curve is not None and curve.oscillates) or swings(held_out):
-        return _oscillates(config, verdict)
+        return _oscillates(config, verdict, about)
     stuck = curve is not None and not curve.falls
     match verdict.word:
         case "overfitting":
@@ -96,15 +103,16 @@ def advice_after(
 # Symptom by symptom
 
 
-def _diverged(config: Mapping[str, Any], curve: Curve) -> Afterwards:
+def _diverged(config: Mapping[str, Any], curve: Curve, about: About) -> Afterwards:
     seen = f"the loss became NaN or infinite after step {curve.steps}"
-    return Afterwards("diverged", (seen,), (_slower(config, "NaN means that it is too high"),))
+    slower = _slower(config, about, "NaN means that it is too high")
+    return Afterwards("diverged", (seen,), (slower,))
 
 
-def _oscillates(config: Mapping[str, Any], verdict: Verdict) -> Afterwards:
+def _oscillates(config: Mapping[str, Any], verdict: Verdict, about: About) -> Afterwards:
     warmup = config.get("warmup_steps")
     advice = [
-        _slower(config, "the loss swings: steps are too large"),
+        _slower(config, about, "the loss swings: steps are too large"),
         Advice("warmup_steps", 100 if not warmup else 2 * warmup, "start more gently"),
     ]
     seen = "the loss goes up and down by more than chance, instead of falling"
@@ -164,20 +172,27 @@ def _healthy(config: Mapping[str, Any], verdict: Verdict) -> Afterwards:
 # Cures
 
 
-def _slower(config: Mapping[str, Any], reason: str) -> Advice:
-    rate = float(f"{config['learning_rate'] / 2:.2g}")
-    return Advice("learning_rate", rate, f"half of {config['learning_rate']:g}: {reason}")
+def _slower(config: Mapping[str, Any], about: About, reason: str) -> Advice:
+    """Half the rate, or the guide's highest where that is still less."""
+    rate = _two_digits(min(config["learning_rate"] / 2, HIGHEST_RATE / about.scale))
+    return Advice("learning_rate", rate, f"less than {config['learning_rate']:g}: {reason}")
 
 
 def _faster(config: Mapping[str, Any], about: About) -> list[Advice]:
-    """Three times the rate, up to the guide's highest; nothing where it is that high already."""
+    """Three times the rate, at least the guide's default and at most its highest; nothing where it
+    is that high already."""
     if config.get("optimizer") == "prodigy":
         return []
     rate = config["learning_rate"]
-    wanted = float(f"{min(3 * rate, HIGHEST_RATE / about.scale):.2g}")
+    wanted = max(3 * rate, RATE / about.scale)
+    wanted = _two_digits(min(wanted, HIGHEST_RATE / about.scale))
     if wanted <= rate:
         return []
     return [Advice("learning_rate", wanted, f"more than {rate:g}: steps were too small to matter")]
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")
 
 
 def _longer(config: Mapping[str, Any], about: About) -> list[Advice]:
@@ -221,7 +236,7 @@ def _about(settings: Mapping[str, Any]) -> About:
     except ModelError:
         pass
     try:
-        dataset = read_manifest(Path(settings["config"]["tensors"])).dataset
+        dataset = read_manifest(Path(settings["config"].get("tensors", ""))).dataset
         songs, tag = dataset.get("songs"), dataset.get("tag")
     except TensorError:
         pass

@@ -37,7 +37,7 @@ class Curve:
     def falls(self) -> bool:
         """Whether the loss fell by more than chance and more than a fiftieth."""
         drop = self.first - self.last
-        return drop > max(2 * self.error, FALL * self.first)
+        return drop > max(3 * self.error, FALL * self.first)
 
     @property
     def oscillates(self) -> bool:

@@ -31,7 +31,7 @@ LAYERS = [
     {"model"},
     {"processes"},
     {"labellers", "checking", "adapters"},
-    {"render"},
+    {"render", "outdated"},
     {"training", "judging"},
     {"sweeping"},
     {

@@ -2,27 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from acestep.checking.labels import SAID_LATER, told
 from acestep.config import PreprocessConfig
-from acestep.data.audio import RATE, inspect_audio, stream_audio
-from acestep.data.files import file_digest
-from acestep.data.segments import cut_song, segment_lyrics
-from acestep.data.song import Dataset, PromptLabels, Song, load_dataset
+from acestep.data.audio import stream_audio
+from acestep.data.song import load_dataset
 from acestep.data.tensors import (
-    FORMAT,
     MANIFEST,
     Manifest,
     fingerprint,
-    known_seconds,
     list_samples,
     load_record,
-    read_fingerprints,
     remembered_model,
     save_record,
     tensor_folder,
@@ -30,9 +24,8 @@ from acestep.data.tensors import (
 )
 from acestep.data.variants import variant_marks
 from acestep.errors import AudioError, DatasetError, TensorError
-from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started
+from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started, Text
 from acestep.model.base import (
-    BaseModel,
     find_again,
     find_model,
     load_condition_encoder,
@@ -41,44 +34,24 @@ from acestep.model.base import (
 )
 from acestep.model.condition import encode_condition, silence_context, text_states
 from acestep.model.device import choose_device, choose_dtype, free_memory
-from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.model.prompt import Prompt, build_prompt
 from acestep.model.vae import encode_audio
-from acestep.processes import Processes, join
+from acestep.outdated import (
+    Job,
+    Work,
+    audio_fingerprint,
+    frames_of,
+    labels_of,
+    plan,
+    stale_audio,
+    stale_text,
+    text_fingerprint,
+)
+from acestep.processes import join
 
 # What decides the tensors beside the songs, their labels and the model
 SETTINGS = ("max_seconds", "segment_seconds", "tile_seconds", "chunk_mask", "seed")
 TEXTS_PER_VISIT = 64  # with --offload, texts encoded before the encoders change places
-
-
-@dataclass(frozen=True)
-class Job:
-    """One sample to make: a song or a segment of it."""
-
-    song: Song
-    path: Path
-    file_digest: str
-    song_seconds: float
-    start: float
-    length: float
-    file: Path
-
-    @property
-    def name(self) -> str:
-        """For messages: the file, and the segment's start where there is one."""
-        part = f" from {self.start:g} s" if self.length < self.song_seconds else ""
-        return self.path.name + part
-
-
-@dataclass(frozen=True)
-class Work:
-    """Where and with what a run of preprocess works."""
-
-    config: PreprocessConfig
-    dataset: Dataset
-    model: BaseModel
-    processes: Processes
-    dtype: torch.dtype
 
 
 @dataclass
@@ -128,6 +101,9 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
             "precision": str(dtype).removeprefix("torch."),
         },
     )
+    if config.dry_run:
+        yield from _outlook(work)
+        return
     if processes.is_main:
         yield from told(dataset, but=SAID_LATER)
         held.enter_context(tensor_folder(config.output))
@@ -164,55 +140,42 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
     processes.wait()
 
 
+def _outlook(work: Work) -> Iterator[Event]:
+    """What a run would encode, and why; nothing is written."""
+    jobs: list[Job] = []
+    for song in work.dataset.songs:
+        yield from plan(work, song, jobs)
+    rows = []
+    for job in jobs:
+        why = stale_audio(work, job)
+        text = "" if why else stale_text(work, job)
+        todo = "audio and text" if why else "text" if text else "nothing"
+        rows.append({"song": job.song.id, "name": job.name, "todo": todo, "why": why or text})
+    said = [": ".join(filter(None, (row["name"], row["todo"], row["why"]))) for row in rows]
+    yield Text("\n".join(said))
+    stale = sum(row["todo"] != "nothing" for row in rows)
+    yield Finished("preprocess", facts={"samples": len(rows), "stale": stale, "outlook": rows})
+
+
 def _encode_share(work: Work, share: Share) -> Iterator[Event]:
     """Both passes over this process's songs."""
     jobs: list[Job] = []
     for song in work.dataset.songs[work.processes.rank :: work.processes.world]:
-        yield from _plan(work, song, jobs)
+        yield from plan(work, song, jobs)
     manifest = work.config.output / MANIFEST
-    stale = [job for job in jobs if not _audio_is_current(work, job)]
+    stale = [job for job in jobs if stale_audio(work, job)]
     if stale:
         manifest.unlink(missing_ok=True)  # it is never there while samples change under it
     failed: list[Job] = []
     yield from _audio_pass(work, stale, failed)
     share.audio_encoded = len(stale) - len(failed)
     jobs = [job for job in jobs if job not in failed]
-    stale = [job for job in jobs if not _text_is_current(work, job)]
+    stale = [job for job in jobs if stale_text(work, job)]
     if stale:
         manifest.unlink(missing_ok=True)
     yield from _text_pass(work, stale)
     share.texts_encoded = len(stale)
     share.names = [job.file.name for job in jobs]
-
-
-def _plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
-    """Add the song's samples to the jobs, or say why there are none."""
-    config = work.config
-    labels = work.dataset.prompt_labels(song)
-    if not labels.caption.strip():
-        yield Skipped(
-            song.audio_path,
-            "it has no caption and the dataset has no tag",
-            f"acestep edit {config.dataset} {song.id} --caption …",
-        )
-        return
-    path = work.dataset.resolve(song)
-    try:
-        digest = _digest(path)
-        seconds = known_seconds(config.output, song.id, digest) or inspect_audio(path).seconds
-    except AudioError as error:
-        yield Skipped(song.audio_path, str(error), error.hint)
-        return
-    if seconds > config.max_seconds:
-        yield Notice(
-            f"the first {config.max_seconds:g} s of {seconds:.0f} s are used (--max-seconds)",
-            about=path.name,
-        )
-    parts = cut_song(seconds, config.max_seconds, config.segment_seconds)
-    for number, (start, length) in enumerate(parts):
-        suffix = f"_{number}" if len(parts) > 1 else ""
-        file = config.output / f"sample_{song.id}{suffix}.pt"
-        jobs.append(Job(song, path, digest, seconds, start, length, file))
 
 
 def _audio_pass(work: Work, jobs: list[Job], failed: list[Job]) -> Iterator[Event]:
@@ -241,7 +204,7 @@ def _audio_pass(work: Work, jobs: list[Job], failed: list[Job]) -> Iterator[Even
                     "song_seconds": job.song_seconds,
                     "model": work.model.source,
                 },
-                "fingerprints": {"audio": _audio_fingerprint(work, job)},
+                "fingerprints": {"audio": audio_fingerprint(work, job)},
             },
         )
     yield Progress("preprocess", len(jobs), len(jobs), "audio")
@@ -259,7 +222,8 @@ def _text_pass(work: Work, jobs: list[Job]) -> Iterator[Event]:
     condition_encoder = load_condition_encoder(work.model, home, work.dtype)
     for first in range(0, len(jobs), TEXTS_PER_VISIT):
         batch = jobs[first : first + TEXTS_PER_VISIT]
-        prompts = [build_prompt(_labels(work, job, _frames(job.file)), tokenizer) for job in batch]
+        labels = [labels_of(work, job, frames_of(job.file)) for job in batch]
+        prompts = [build_prompt(each, tokenizer) for each in labels]
         with _visiting(text_encoder, home, device):
             states = [text_states(text_encoder, prompt, device) for prompt in prompts]
         with _visiting(condition_encoder, home, device):
@@ -279,7 +243,7 @@ def _complete(work: Work, job: Job, prompt: Prompt, condition: Tensor, silence: 
     """Put text and context into a sample whose audio is there."""
     record = load_record(job.file)
     latents = record["target_latents"]
-    labels = _labels(work, job, latents.shape[0])
+    labels = labels_of(work, job, latents.shape[0])
     context = silence_context(silence, latents.shape[0], work.config.chunk_mask)
     save_record(
         job.file,
@@ -305,17 +269,10 @@ def _complete(work: Work, job: Job, prompt: Prompt, condition: Tensor, silence: 
             },
             "fingerprints": {
                 "audio": record["fingerprints"]["audio"],
-                "text": _text_fingerprint(work, labels),
+                "text": text_fingerprint(work, labels),
             },
         },
     )
-
-
-def _labels(work: Work, job: Job, frames: int) -> PromptLabels:
-    """What the prompt is made of: the duration is that of the frames that are really there."""
-    labels = work.dataset.prompt_labels(job.song, seconds=frames / FRAMES_PER_SECOND)
-    lyrics = segment_lyrics(labels.lyrics, job.start, job.length, job.song_seconds)
-    return replace(labels, lyrics=lyrics)
 
 
 def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
@@ -349,39 +306,6 @@ def _write_manifest(work: Work, names: Iterable[str]) -> Manifest:
     )
     write_manifest(work.config.output, manifest)
     return manifest
-
-
-def _audio_is_current(work: Work, job: Job) -> bool:
-    return read_fingerprints(job.file).get("audio") == _audio_fingerprint(work, job)
-
-
-def _text_is_current(work: Work, job: Job) -> bool:
-    prints = read_fingerprints(job.file)
-    return prints.get("text") == _text_fingerprint(work, _labels(work, job, _frames(job.file)))
-
-
-def _audio_fingerprint(work: Work, job: Job) -> str:
-    made_from = [job.file_digest, job.start, job.length, work.config.seed, RATE]
-    return fingerprint([FORMAT, work.model.fingerprint, *made_from])
-
-
-def _text_fingerprint(work: Work, labels: PromptLabels) -> str:
-    made_from = [asdict(labels), work.config.chunk_mask, str(work.dtype)]
-    return fingerprint([FORMAT, work.model.fingerprint, *made_from])
-
-
-def _frames(file: Path) -> int:
-    return load_record(file, mapped=True)["target_latents"].shape[0]
-
-
-def _digest(path: Path) -> str:
-    try:
-        return file_digest(path)
-    except OSError as error:
-        raise AudioError(
-            f"{path} cannot be read: {error.strerror or error}",
-            hint="is the drive there? acestep scan finds moved songs",
-        ) from error
 
 
 @contextmanager

@@ -32,6 +32,7 @@ class PreprocessConfig(Config):
     offload: bool = knob(
         False, "Text and condition encoder take turns on the device (the VAE is always alone)."
     )
+    dry_run: bool = knob(False, "Only say what would be encoded, and why.")
 
 
 class TrainConfig(Config):

@@ -1,0 +1,150 @@
+"""Which samples of a tensor folder are out of date, and why.
+
+A sample is known by two fingerprints: of what its audio part was made from (the file's bytes, the
+part of it, the seed, the base model), and of what its text part was (labels, settings, model).
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from acestep.config import PreprocessConfig
+from acestep.data.audio import RATE, inspect_audio
+from acestep.data.files import file_digest
+from acestep.data.segments import cut_song, segment_lyrics
+from acestep.data.song import Dataset, PromptLabels, Song
+from acestep.data.tensors import (
+    FORMAT,
+    fingerprint,
+    known_seconds,
+    load_record,
+    read_fingerprints,
+)
+from acestep.errors import AudioError
+from acestep.events import Event, Notice, Skipped
+from acestep.model.base import BaseModel
+from acestep.model.flow import FRAMES_PER_SECOND
+from acestep.processes import Processes
+
+LABELS = ("caption", "lyrics", "bpm", "keyscale", "timesignature", "language")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One sample to make: a song or a segment of it."""
+
+    song: Song
+    path: Path
+    file_digest: str
+    song_seconds: float
+    start: float
+    length: float
+    file: Path
+
+    @property
+    def name(self) -> str:
+        """For messages: the file, and the segment's start where there is one."""
+        part = f" from {self.start:g} s" if self.length < self.song_seconds else ""
+        return self.path.name + part
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where and with what a run of preprocess works."""
+
+    config: PreprocessConfig
+    dataset: Dataset
+    model: BaseModel
+    processes: Processes
+    dtype: torch.dtype
+
+
+def plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
+    """Add the song's samples to the jobs, or say why there are none."""
+    config = work.config
+    labels = work.dataset.prompt_labels(song)
+    if not labels.caption.strip():
+        yield Skipped(
+            song.audio_path,
+            "it has no caption and the dataset has no tag",
+            f"acestep edit {config.dataset} {song.id} --caption …",
+        )
+        return
+    path = work.dataset.resolve(song)
+    try:
+        digest = _digest(path)
+        seconds = known_seconds(config.output, song.id, digest) or inspect_audio(path).seconds
+    except AudioError as error:
+        yield Skipped(song.audio_path, str(error), error.hint)
+        return
+    if seconds > config.max_seconds:
+        yield Notice(
+            f"the first {config.max_seconds:g} s of {seconds:.0f} s are used (--max-seconds)",
+            about=path.name,
+        )
+    parts = cut_song(seconds, config.max_seconds, config.segment_seconds)
+    for number, (start, length) in enumerate(parts):
+        suffix = f"_{number}" if len(parts) > 1 else ""
+        file = config.output / f"sample_{song.id}{suffix}.pt"
+        jobs.append(Job(song, path, digest, seconds, start, length, file))
+
+
+def stale_audio(work: Work, job: Job) -> str:
+    """Why a sample's audio must be encoded (again); empty if it is up to date."""
+    known = read_fingerprints(job.file)
+    if known.get("audio") == audio_fingerprint(work, job):
+        return ""
+    if not known:
+        return "it is new"
+    before = load_record(job.file, mapped=True).get("metadata", {})
+    if before.get("file_digest") != job.file_digest:
+        return "its audio changed"
+    if before.get("model") != work.model.source:
+        return f"it was made with the model {before.get('model')}"
+    return "the settings or the model changed"
+
+
+def stale_text(work: Work, job: Job) -> str:
+    """Why a sample's text must be encoded (again), where its audio is there; else empty."""
+    labels = labels_of(work, job, frames_of(job.file))
+    if read_fingerprints(job.file).get("text") == text_fingerprint(work, labels):
+        return ""
+    before = load_record(job.file, mapped=True).get("metadata", {})
+    if "caption_text" not in before:
+        return "its text is not encoded yet"
+    now = asdict(labels)
+    changed = [name for name in LABELS if before.get(name) != now[name]]
+    return f"{', '.join(changed)} changed" if changed else "the settings or the model changed"
+
+
+def labels_of(work: Work, job: Job, frames: int) -> PromptLabels:
+    """What the prompt is made of: the duration is that of the frames that are really there."""
+    labels = work.dataset.prompt_labels(job.song, seconds=frames / FRAMES_PER_SECOND)
+    lyrics = segment_lyrics(labels.lyrics, job.start, job.length, job.song_seconds)
+    return replace(labels, lyrics=lyrics)
+
+
+def audio_fingerprint(work: Work, job: Job) -> str:
+    made_from = [job.file_digest, job.start, job.length, work.config.seed, RATE]
+    return fingerprint([FORMAT, work.model.fingerprint, *made_from])
+
+
+def text_fingerprint(work: Work, labels: PromptLabels) -> str:
+    made_from = [asdict(labels), work.config.chunk_mask, str(work.dtype)]
+    return fingerprint([FORMAT, work.model.fingerprint, *made_from])
+
+
+def frames_of(file: Path) -> int:
+    return load_record(file, mapped=True)["target_latents"].shape[0]
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise AudioError(
+            f"{path} cannot be read: {error.strerror or error}",
+            hint="is the drive there? acestep scan finds moved songs",
+        ) from error

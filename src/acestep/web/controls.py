@@ -10,7 +10,7 @@ from typing import Any
 from acestep.config import COMMANDS
 from acestep.flags import parse
 from acestep.knobs import Knob, knobs, number
-from acestep.web.words import t, table
+from acestep.web.words import t
 
 DECADES = 50  # a wider range is for a field: a slider would have its small values at one end
 
@@ -31,8 +31,8 @@ def control(verb: str, name: str, **options: Any) -> Any:
 
     knob = knob_of(verb, name)
     shared: dict[str, Any] = {
-        "label": t(f"knob.{name}"),
-        "info": t(help_key(verb, name)),
+        "label": t(f"knob.{verb}.{name}"),
+        "info": t(f"help.{verb}.{name}"),
         "elem_id": f"{verb}-{name}".replace("_", "-"),
         **options,
     }
@@ -64,12 +64,6 @@ def is_slider(knob: Knob) -> bool:
         return False
     low, high = knob.recommended
     return low <= knob.default <= high and (low <= 0 or high / low < DECADES)
-
-
-def help_key(verb: str, name: str) -> str:
-    """The key of a knob's help text: the verb's own, where several verbs have one of that name."""
-    own = f"help.{verb}.{name}"
-    return own if own in table() else f"help.{name}"
 
 
 def command(verb: str, values: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ FONTS = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans KR", "sans-serif")
 MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
 CSS = """
-.gradio-container { max-width: 76rem !important; margin: 0 auto !important; }
+.gradio-container { max-width: 76rem !important; width: 100% !important; margin: 0 auto !important; }
 footer { display: none !important; }
 .hero h1 { font-size: 1.6rem; margin: .5rem 0 .1rem; }
 .hero p { color: var(--body-text-color-subdued); margin: 0; }

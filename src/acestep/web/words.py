@@ -5,6 +5,7 @@ said while working is put into words here, in the language that the browser asks
 """
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ LANGUAGES = ("en", "ko")
 TABLES = ("shell", "dataset", "training", "music", "knobs")
 
 
+@cache
 def table() -> dict[str, tuple[str, str]]:
     """All texts: key → (English, Korean). A key stands in one table only."""
     words: dict[str, tuple[str, str]] = {}

@@ -23,7 +23,7 @@ def build(workspace: Workspace) -> None:
     """Lay the page out in the open tab."""
     gr.Markdown(t("jobs.intro"))
     table = gr.Dataframe(
-        headers=[t(f"jobs.column.{name}") for name in _COLUMNS],
+        headers=[*_COLUMNS],
         label=t("jobs.table"),
         interactive=False,
         wrap=True,
@@ -38,21 +38,25 @@ def build(workspace: Workspace) -> None:
     problem = gr.HTML(elem_id="jobs-problem")
     details = gr.HTML(elem_id="jobs-details")
 
-    def show(id: str, request: gr.Request) -> tuple[list[list[str]], str]:
+    def show(id: str, request: gr.Request) -> tuple[dict[str, Any], str]:
         language = language_of(request.headers)
-        return rows(workspace, language), details_html(workspace, id, language)
+        # Gradio translates no headers of tables
+        headers = [say(language, f"jobs.column.{name}") for name in _COLUMNS]
+        filled = {"headers": headers, "data": rows(workspace, language)}
+        return filled, details_html(workspace, id, language)
 
     def choose(event: gr.SelectData) -> str:
         return str(event.row_value[-1])
 
     view = [table, details]
-    table.select(choose, None, chosen, api_name=False)
-    gr.Timer(REFRESH_SECONDS).tick(show, chosen, view, api_name=False, show_progress="hidden")
-    chosen.change(show, chosen, view, api_name=False, show_progress="hidden")
+    hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    table.select(choose, None, chosen, api_visibility="private")
+    gr.Timer(REFRESH_SECONDS).tick(show, chosen, view, **hidden)
+    chosen.change(show, chosen, view, **hidden)
     for name, button in buttons.items():
         button.click(
             _acting(workspace, name), chosen, problem, api_name=f"job_{name}"
-        ).then(show, chosen, view, api_name=False, show_progress="hidden")
+        ).then(show, chosen, view, **hidden)
     gr.api(lambda: listing(workspace), api_name="jobs")
     gr.api(_watching(workspace), api_name="watch_job")
 

@@ -48,7 +48,5 @@ WORDS: dict[str, tuple[str, str]] = {
     "jobs.events": ("What it says", "작업이 알리는 내용"),
     "jobs.log": ("Log", "로그"),
     "problem.what": ("What to do", "할 일"),
-    "unit.seconds": ("{n} s", "{n}초"),
-    "unit.minutes": ("{n} min", "{n}분"),
-    "unit.hours": ("{h} h {m} min", "{h}시간 {m}분"),
+    "panel.stop": ("Stop", "중지"),
 }

@@ -1,0 +1,48 @@
+"""From a page's values to a job: paths stay within the roots, the verb judges the rest."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from acestep.config import COMMANDS
+from acestep.errors import ConfigError
+from acestep.knobs import Knob, knobs
+from acestep.web.controls import command
+from acestep.web.job_files import Job
+from acestep.web.workspace import Workspace
+
+
+def order(workspace: Workspace, verb: str, values: Mapping[str, Any], title: str = "") -> Job:
+    """Put a verb into the queue with values by knob; empty ones are the default.
+
+    Raises ``ConfigError`` that lists everything that is wrong, paths outside the roots included.
+    """
+    return workspace.jobs.submit(words_for(workspace, verb, values), title)
+
+
+def words_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> list[str]:
+    """The command line of an order, with every path whole; raises what ``order`` raises."""
+    whole = dict(values)
+    problems = []
+    for knob in knobs(COMMANDS[verb]):
+        try:
+            if knob.name in whole:
+                whole[knob.name] = _within(workspace, knob, whole[knob.name])
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems, hint="start the studio with --root FOLDER for other folders")
+    return command(verb, whole)
+
+
+def _within(workspace: Workspace, knob: Knob, value: Any) -> Any:
+    """A value whose paths lie below a root; a default that is left as it is begins at the first."""
+    if knob.name == "model" and value and Path(str(value)).exists():
+        return str(workspace.path(str(value)))
+    if knob.kind != "path":
+        return value
+    if knob.count == 1:
+        text = str(value or "").strip() or (str(knob.default) if knob.default else "")
+        return str(workspace.path(text)) if text else ""
+    lines = value.splitlines() if isinstance(value, str) else value or []
+    return [str(workspace.path(str(line))) for line in lines if str(line).strip()]

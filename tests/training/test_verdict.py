@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from training_data import tiny_tensors
@@ -116,6 +117,7 @@ CURVES = {
     "worse once, at its end": ([-0.1, -0.2, -0.25, -0.22], FALLING, {}, "learning"),
     "a rise": ([-0.1, -0.2, -0.15, -0.12], FALLING, {}, "overfitting since epoch 20"),
     "a rise that is hardly noticed": ([-0.1, -0.2, -0.198, -0.197], FALLING, {}, "learning"),
+    "a rise of little that was gained": ([-0.3, -0.4, -0.38, -0.37], FALLING, {}, "learning"),
     "a rise of the training loss too": ([-0.2, -0.2, -0.1, -0.05], [0.3, 0.3, 0.4, 0.45], {},
                                         "learning"),
     "worse from the first step": ([0.1, 0.2, 0.3, 0.4], FALLING, {}, "overfitting since epoch 0"),
@@ -140,10 +142,10 @@ def test_curves_drawn_by_hand(name):
 
 
 def test_a_small_rise_of_some_songs_only_is_no_overfitting():
-    points = curve([-0.2, -0.19, -0.19], [0.3, 0.2, 0.1])
-    uneven = [-0.2 + step for step in (0.2, -0.1, 0.1, -0.05, -0.08, -0.01)]
-    mixed = [*points[:2], Point(30, 0.1, 0.0, Estimate(-0.19, -0.25, -0.1), 1.0,
-                                dict(zip(points[0].songs, uneven, strict=True)), 0.5)]  # fmt: skip
+    points = curve([-0.1, -0.085, -0.085], [0.3, 0.2, 0.1])
+    uneven = [-0.1 + step for step in (0.2, -0.1, 0.1, -0.05, -0.08, 0.02)]
+    songs = dict(zip(points[0].songs, uneven, strict=True))
+    mixed = [*points[:2], replace(points[2], songs=songs)]
     assert judge(points).words == "overfitting since epoch 10"
     assert judge(mixed).words == "learning"
 

@@ -5,10 +5,10 @@ the same draws (below zero is better) and the training loss beside it. A change 
 half a percent of the base's loss on.
 
 1. *Overfitting since epoch N*: epoch N was the best by held-out loss (epoch 0 is the base), the
-   last two evaluations both lie noticeably above it, and the training loss has fallen noticeably
-   since. With four songs or more a rise of less than 2 % counts only if its interval is clear of
-   zero. Or the training loss is below 0.01: from the first such evaluation on, songs are known by
-   heart.
+   last two evaluations both lie noticeably above it, by a tenth of what had been gained or more,
+   and the training loss has fallen noticeably since. With four songs or more a rise of less than
+   2 % counts only if its interval is clear of zero. Or the training loss is below 0.01: from the
+   first such evaluation on, songs are known by heart.
 2. *Too early to say*: nothing was held out, or there is but one evaluation.
 3. *Learning*: the held-out loss is noticeably below the base's and its interval is clear of zero.
 4. *Too early to say* again: less than a quarter of the planned steps are done; or the training loss
@@ -33,6 +33,7 @@ BY_HEART = 0.01  # training loss
 NOTICED = 0.005  # of the base's loss
 UNSEEN = 0.001  # of the base's loss: the same, when it is said
 MOVED = 0.02  # of the base's loss: a change that needs no interval to be believed
+LOST = 0.1  # of what had been gained
 ENOUGH_DONE = 0.25  # of the planned steps
 
 Word = Literal["learning", "nothing learned", "overfitting", "too early to say"]
@@ -220,8 +221,10 @@ def _rises(best: Point, later: Sequence[Point]) -> bool:
         return False
     rise = min(_gap(point) for point in later[-2:]) - _gap(best)
     songs = later[-1].songs.keys() & best.songs.keys()
-    if rise <= NOTICED or len(songs) < FEW:
-        return rise > NOTICED
+    if rise <= max(NOTICED, -LOST * _gap(best)):
+        return False
+    if len(songs) < FEW:
+        return True
     each = [later[-1].songs[song] - best.songs[song] for song in sorted(songs)]
     low = bootstrap_mean([each]).low
     return rise > MOVED or (low is not None and low > 0)

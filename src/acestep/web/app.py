@@ -1,18 +1,21 @@
 """The studio's frame: pages in the order of work, one queue behind them."""
 
+import os
 import threading
-import time
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from acestep.configs.studio import StudioConfig
-from acestep.errors import RunError
-from acestep.web.safety import Guard, hosts_of
+from acestep.errors import AceStepError, RunError
+from acestep.web.safety import Guard, is_address, ours
 from acestep.web.theme import CSS, theme
 from acestep.web.words import t, translations
-from acestep.web.workspace import STATE, Workspace
+from acestep.web.workspace import Workspace
 
+TITLE = "ACE-Step studio"
 ADVANCE_SECONDS = 1.0
+KEEP_UPLOADS = 24 * 3600  # seconds; what a page wants to keep it moves out of there
 # (tab, page) in the order of work; a tuple of pages is a tab with tabs in it
 PAGES: tuple[tuple[str, str | tuple[tuple[str, str], ...]], ...] = (
     ("service", "service"),
@@ -34,9 +37,10 @@ def build(workspace: Workspace) -> Any:
     """The whole studio as Gradio Blocks."""
     import gradio as gr
 
-    with gr.Blocks(title="ACE-Step studio", analytics_enabled=False) as app:
+    forget = (KEEP_UPLOADS // 24, KEEP_UPLOADS)  # how often to look, and from which age on
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=forget) as app:
         with gr.Column(elem_classes="hero"):
-            gr.HTML("<h1>ACE-Step studio</h1>")
+            gr.HTML(f"<h1>{TITLE}</h1>")
             gr.Markdown(t("app.tagline"))
         with gr.Tabs(elem_id="pages"):
             for tab, page in PAGES:
@@ -63,6 +67,8 @@ class Server:
     def __init__(self, config: StudioConfig, workspace: Workspace) -> None:
         self._closed = threading.Event()
         self._workspace = workspace
+        # Gradio reads it whenever it takes in a file: uploads, too, lie below a root
+        os.environ["GRADIO_TEMP_DIR"] = str(workspace.state / "uploads")
         self._app = build(workspace)
         self.address = self._launch(config)
         threading.Thread(target=self._advance, daemon=True).start()
@@ -77,10 +83,10 @@ class Server:
         from starlette.middleware import Middleware
 
         user, _, password = (config.auth or "").partition(":")
-        roots = self._workspace.roots
+        is_v6 = ":" in config.host and is_address(config.host)
         try:
             _, local, public = self._app.launch(
-                server_name=config.host,
+                server_name=f"[{config.host}]" if is_v6 else config.host,
                 server_port=config.port or None,
                 auth=(user, password) if config.auth else None,
                 share=config.share,
@@ -89,10 +95,12 @@ class Server:
                 quiet=True,
                 ssr_mode=False,
                 enable_monitoring=False,
-                allowed_paths=[str(root) for root in roots],
-                blocked_paths=[str(roots[0] / STATE / "jobs")],
+                run_history=False,
+                mcp_server=False,
+                allowed_paths=[str(root) for root in self._workspace.roots],
+                blocked_paths=[str(self._workspace.jobs.folder)],
                 max_file_size=config.max_upload_mb * 1_000_000,
-                app_kwargs={"middleware": [Middleware(Guard, hosts=hosts_of(config))]},
+                app_kwargs={"middleware": [Middleware(Guard, is_ours=ours(config))]},
                 i18n=gr.I18n(**translations()),
                 theme=theme(),
                 css=CSS,
@@ -106,7 +114,10 @@ class Server:
         return public or local
 
     def _advance(self) -> None:
-        """Keep the queue going, whether a page is open or not."""
-        while not self._closed.is_set():
-            self._workspace.jobs.advance()
-            time.sleep(ADVANCE_SECONDS)
+        """Keep the queue going, whether a page is open or not.
+
+        What keeps a job from starting now (a full disk, no memory) may be over a moment later.
+        """
+        while not self._closed.wait(ADVANCE_SECONDS):
+            with suppress(AceStepError):
+                self._workspace.jobs.advance()

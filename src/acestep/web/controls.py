@@ -24,10 +24,12 @@ def control(verb: str, name: str, **options: Any) -> Any:
     """The component for a knob; ``options`` are Gradio's own (``scale``, ``visible``, ``value`` …).
 
     A switch is a checkbox, a choice a dropdown, a number with a recommended range a slider over
-    that range (its number box takes whatever the hard limits allow), the rest are fields. An empty
-    field is the default.
+    that range, the rest are fields. With ``choices`` a text is a dropdown that also takes what is
+    typed. An empty field is the default.
     """
     import gradio as gr
+
+    from acestep.web.slider import RecommendedSlider
 
     knob = knob_of(verb, name)
     shared: dict[str, Any] = {
@@ -46,13 +48,15 @@ def control(verb: str, name: str, **options: Any) -> Any:
         case "integer" | "number" if is_slider(knob):
             low, high = knob.recommended or (0, 1)
             step = 1 if knob.kind == "integer" else (high - low) / 100
-            return gr.Slider(
+            return RecommendedSlider(
                 **{"minimum": low, "maximum": high, "step": step, "value": knob.default, **shared}
             )
         case "integer" | "number" if knob.count == 1:
             precision = 0 if knob.kind == "integer" else None
             return gr.Number(**{"value": knob.default, "precision": precision, **shared})
-    return gr.Textbox(**{"value": knob.default_text(), "placeholder": "", **shared})
+    if "choices" in options:
+        return gr.Dropdown(**{"value": "", "allow_custom_value": True, **shared})
+    return gr.Textbox(**{"value": knob.default_text(), **shared})
 
 
 def is_slider(knob: Knob) -> bool:

@@ -3,7 +3,7 @@
 ::
 
     job.json       {"format", "words", "title", "created", "place"}
-    process.json   {"pid", "began"} of the process that runs it, written by that process
+    process.json   {"runner": {"pid", "began"}, "verb": {…}}, the processes that do it
     events.jsonl   what the verb says (see acestep.events)
     log.txt        what else it printed: a traceback, a library's warnings
     end.json       {"code", "ended"}, the verb's exit code; also of a job cancelled while it waited
@@ -74,30 +74,35 @@ class Job:
 
     def state(self) -> State:
         """Where it stands, by what lies in its folder and which processes there are."""
-        end = _read(self.folder / END)
-        if end is not None:
-            match end.get("code"):
-                case 0:
-                    return "done"
-                case 130:  # INTERRUPTED
-                    return "stopped"
-            return "failed"
-        if not (self.folder / PROCESS).exists():
-            return "waiting"
-        return "running" if self.process() is not None else "lost"
+        code = self.code()
+        if code is None and (self.folder / PROCESS).exists():
+            if self.processes():
+                return "running"
+            code = self.code()  # it may have ended between the two looks
+            if code is None:
+                return "lost"
+        match code:
+            case None:
+                return "waiting"
+            case 0:
+                return "done"
+            case 130:  # INTERRUPTED
+                return "stopped"
+        return "failed"
 
-    def process(self) -> psutil.Process | None:
-        """The process that runs it, if it still does: pid and time of birth must both fit."""
-        record = _read(self.folder / PROCESS)
-        if record is None:
+    def code(self) -> int | None:
+        """The verb's exit code, once it has ended; negative is the signal that killed it."""
+        end = _read(self.folder / END)
+        if end is None:
             return None
-        try:
-            process = psutil.Process(int(record["pid"]))
-            alive = process.status() != psutil.STATUS_ZOMBIE
-            same = abs(process.create_time() - float(record["began"])) < 1.0
-        except (psutil.Error, KeyError, TypeError, ValueError):
-            return None
-        return process if alive and same else None
+        code = end.get("code")
+        return code if isinstance(code, int) else 1
+
+    def processes(self) -> list[psutil.Process]:
+        """Those of its processes that live, the runner first: it passes a SIGTERM on."""
+        record = _read(self.folder / PROCESS) or {}
+        found = [_alive(record.get(name)) for name in ("runner", "verb")]
+        return [process for process in found if process is not None]
 
     def ended(self) -> float | None:
         """When it ended, in seconds since 1970."""
@@ -135,3 +140,14 @@ def _read(file: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return record if isinstance(record, dict) else None
+
+
+def _alive(record: Any) -> psutil.Process | None:
+    """A process that was written down, if it lives: pid and time of birth must both fit."""
+    try:
+        process = psutil.Process(int(record["pid"]))
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        same = abs(process.create_time() - float(record["began"])) < 1.0
+    except (psutil.Error, KeyError, TypeError, ValueError):
+        return None
+    return process if alive and same else None

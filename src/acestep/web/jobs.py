@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
-from acestep.data.files import alone_in, remove_leftovers, write_json
+from acestep.data.files import alone_in, remove_leftovers, reported, write_json
 from acestep.errors import RunError
 from acestep.web.job_files import END, INTERRUPTED, JOB, PROCESS, Job, read_job
 
@@ -33,14 +34,17 @@ class Jobs:
         folder.mkdir(parents=True, exist_ok=True)
 
     def submit(self, words: Sequence[str], title: str = "") -> Job:
-        """Put a command at the end of the queue; it starts when those before it are done."""
+        """Put a command at the end of the queue; it starts when those before it are done.
+
+        Raises ``DatasetError`` if the disk is full.
+        """
         now = time.time()
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{uuid.uuid4().hex[:6]}"
         places = [job.place for job in self.all()]
-        folder = self.folder / name
-        folder.mkdir()
-        job = Job(folder, tuple(words), title, now, max([now, *places]) + 1)
-        job.write()
+        job = Job(self.folder / name, tuple(words), title, now, max([now, *places]) + 1)
+        with reported(self.folder):
+            job.folder.mkdir()
+            job.write()
         self.advance()
         return job
 
@@ -64,7 +68,7 @@ class Jobs:
         """Start what can start: everything light, and the first heavy job if no other runs."""
         self._children = [child for child in self._children if child.poll() is None]
         try:
-            with alone_in(self.folder):
+            with alone_in(self.folder), reported(self.folder):
                 remove_leftovers(self.folder)
                 states = [(job, job.state()) for job in self.all()]
                 busy = any(job.is_heavy and state == "running" for job, state in states)
@@ -78,26 +82,29 @@ class Jobs:
     def cancel(self, id: str) -> Job:
         """Ask a job to stop: a running verb saves first, a waiting one never starts."""
         job = self.get(id)
-        process = job.process()
-        if job.state() == "waiting":
-            write_json(job.folder / END, {"code": INTERRUPTED, "ended": time.time()})
-        elif process is not None:
-            process.send_signal(signal.SIGTERM)
+        try:
+            with alone_in(job.folder), reported(job.folder):  # its runner holds it while it runs
+                if job.state() == "waiting":
+                    _write_end(job, INTERRUPTED)
+        except BlockingIOError:
+            _wait_while(lambda: job.state() == "waiting")  # begun, and about to say so
+        for process in job.processes()[:1]:
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGTERM)
         return job
 
     def kill(self, id: str) -> Job:
         """End a job that does not stop when asked, with every process it started."""
         job = self.get(id)
-        process = job.process()
-        if process is not None:
-            family = [*process.children(recursive=True), process]
-            for each in family:
-                try:
-                    each.kill()
-                except psutil.NoSuchProcess:
-                    continue
+        processes = job.processes()
+        family = {child for process in processes for child in _children(process)} | {*processes}
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        if family:
             psutil.wait_procs(family, timeout=10)
-            write_json(job.folder / END, {"code": -signal.SIGKILL, "ended": time.time()})
+            with reported(job.folder):
+                _write_end(job, -signal.SIGKILL)
         return job
 
     def move(self, id: str, steps: int) -> Job:
@@ -124,7 +131,8 @@ class Jobs:
         job = self.get(id)
         if job.state() in ("waiting", "running"):
             raise RunError(f"job {id} has not ended", hint="cancel it first")
-        shutil.rmtree(job.folder)
+        with reported(job.folder, "removed"):
+            shutil.rmtree(job.folder)
 
     def again(self, id: str) -> Job:
         """Put the same command into the queue once more; a training goes on where it was."""
@@ -147,8 +155,26 @@ class Jobs:
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
         self._children.append(child)
-        patience = time.monotonic() + START_SECONDS
-        while not (job.folder / PROCESS).exists() and child.poll() is None:
-            if time.monotonic() > patience:
-                raise RunError(f"job {job.id} does not start", hint=f"see {job.folder}")
-            time.sleep(0.02)
+        if not _wait_while(lambda: child.poll() is None and not (job.folder / PROCESS).exists()):
+            raise RunError(f"job {job.id} does not start", hint=f"see {job.folder}")
+
+
+def _wait_while(holds: Callable[[], bool]) -> bool:
+    """Wait until something holds no more; false if it does for :data:`START_SECONDS`."""
+    patience = time.monotonic() + START_SECONDS
+    while holds():
+        if time.monotonic() > patience:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _write_end(job: Job, code: int) -> None:
+    write_json(job.folder / END, {"code": code, "ended": time.time()})
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []

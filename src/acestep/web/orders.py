@@ -6,6 +6,7 @@ from typing import Any
 
 from acestep.config import COMMANDS
 from acestep.errors import ConfigError
+from acestep.flags import parse
 from acestep.knobs import Knob, knobs
 from acestep.web.controls import command
 from acestep.web.job_files import Job
@@ -33,6 +34,11 @@ def words_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> lis
     if problems:
         raise ConfigError(problems, hint="start the studio with --root FOLDER for other folders")
     return command(verb, whole)
+
+
+def config_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> Any:
+    """The config of an order, for what is answered at once; raises what ``order`` raises."""
+    return parse(verb, words_for(workspace, verb, values)[1:]).config
 
 
 def _within(workspace: Workspace, knob: Knob, value: Any) -> Any:

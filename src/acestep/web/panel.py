@@ -63,9 +63,9 @@ class Panel:
         return max(jobs, key=lambda job: job.created, default=None)
 
 
-def job_panel(workspace: Workspace, *verbs: str) -> Panel:
+def job_panel(workspace: Workspace, *verbs: str, elem_prefix: str = "") -> Panel:
     """A panel for the newest job of some verbs, laid out where it is called."""
-    name = verbs[0]
+    name = elem_prefix or verbs[0]
     problem = gr.HTML(elem_id=f"{name}-problem")
     view = gr.HTML(elem_id=f"{name}-status")
     stop = gr.Button(t("panel.stop"), elem_id=f"{name}-stop", interactive=False, size="sm")

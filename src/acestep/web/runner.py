@@ -43,8 +43,8 @@ def _carry_out(folder: Path, words: tuple[str, ...]) -> int:
             child.send_signal(signal.SIGTERM)
 
     signal.signal(signal.SIGTERM, stop)
-    began = psutil.Process().create_time()
-    write_json(folder / PROCESS, {"pid": os.getpid(), "began": began})
+    record = {"runner": _birth(os.getpid())}
+    write_json(folder / PROCESS, record)
     if asked:
         return INTERRUPTED
     with (folder / EVENTS).open("ab") as events, (folder / LOG).open("ab") as log:
@@ -58,7 +58,13 @@ def _carry_out(folder: Path, words: tuple[str, ...]) -> int:
         )
         if asked:
             stop(signal.SIGTERM, None)
+        write_json(folder / PROCESS, {**record, "verb": _birth(children[0].pid)})
         return children[0].wait()
+
+
+def _birth(pid: int) -> dict[str, float]:
+    """A process for good: its number alone is given to others once it has ended."""
+    return {"pid": pid, "began": psutil.Process(pid).create_time()}
 
 
 def _now() -> dict[str, float]:

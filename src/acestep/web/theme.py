@@ -22,6 +22,9 @@ footer { display: none !important; }
 .light { display: flex; gap: .6rem; align-items: baseline; }
 .light .dot { flex: none; width: .8rem; height: .8rem; border-radius: 50%; }
 .dot.green { background: #16a34a; } .dot.amber { background: #d97706; } .dot.red { background: #dc2626; }
+table.plain { border-collapse: collapse; width: 100%; }
+table.plain td { padding: .3rem .6rem; border-bottom: 1px solid var(--border-color-primary);
+  overflow-wrap: anywhere; text-align: left; }
 .mono textarea, .mono code, pre.mono { font-family: ui-monospace, monospace; font-size: .85rem; }
 pre.mono { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-height: 22rem; overflow: auto; }
 .bar { height: .5rem; border-radius: .25rem; background: var(--border-color-primary); overflow: hidden; }

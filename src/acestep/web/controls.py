@@ -51,12 +51,17 @@ def control(verb: str, name: str, **options: Any) -> Any:
             return RecommendedSlider(
                 **{"minimum": low, "maximum": high, "step": step, "value": knob.default, **shared}
             )
-        case "integer" | "number" if knob.count == 1:
+        case "integer" | "number" if knob.count == 1 and _is_number(shared, knob):
             precision = 0 if knob.kind == "integer" else None
             return gr.Number(**{"value": knob.default, "precision": precision, **shared})
     if "choices" in options:
         return gr.Dropdown(**{"value": "", "allow_custom_value": True, **shared})
+    # Also numbers that are nothing by default, which Gradio's number field would show as 0
     return gr.Textbox(**{"value": knob.default_text(), **shared})
+
+
+def _is_number(options: Mapping[str, Any], knob: Knob) -> bool:
+    return isinstance(options.get("value", knob.default), int | float)
 
 
 def is_slider(knob: Knob) -> bool:

@@ -2,7 +2,7 @@
 
 ::
 
-    job.json       {"format", "words", "title", "created", "place"}
+    job.json       {"format", "words", "title", "page", "created", "place"}
     process.json   {"runner": {"pid", "began"}, "verb": {…}}, the processes that do it
     events.jsonl   what the verb says (see acestep.events)
     log.txt        what else it printed: a traceback, a library's warnings
@@ -36,7 +36,8 @@ State = Literal["waiting", "running", "done", "stopped", "failed", "lost"]
 class Job:
     """A command to run: ``words`` as on the command line, the verb first.
 
-    ``place`` orders the queue, ``created`` is a time in seconds since 1970.
+    ``place`` orders the queue, ``created`` is a time in seconds since 1970. ``page`` is the part of
+    the studio that ordered it.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Job:
     title: str
     created: float
     place: float
+    page: str = ""
 
     @property
     def id(self) -> str:
@@ -68,7 +70,7 @@ class Job:
 
     def write(self) -> None:
         """Write ``job.json``."""
-        record = {"words": list(self.words), "title": self.title}
+        record = {"words": list(self.words), "title": self.title, "page": self.page}
         times = {"created": self.created, "place": self.place}
         write_json(self.folder / JOB, {"format": FORMAT, **record, **times})
 
@@ -131,7 +133,7 @@ def read_job(folder: Path) -> Job:
         raise RunError(f"{folder / JOB} is damaged: {error}", hint="remove the folder") from error
     if not words:
         raise RunError(f"{folder / JOB} names no command", hint="remove the folder")
-    return Job(folder, words, str(record.get("title", "")), *times)
+    return Job(folder, words, str(record.get("title", "")), *times, str(record.get("page", "")))
 
 
 def _read(file: Path) -> dict[str, Any] | None:

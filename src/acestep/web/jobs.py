@@ -33,7 +33,7 @@ class Jobs:
         self._children: list[subprocess.Popen] = []
         folder.mkdir(parents=True, exist_ok=True)
 
-    def submit(self, words: Sequence[str], title: str = "") -> Job:
+    def submit(self, words: Sequence[str], title: str = "", page: str = "") -> Job:
         """Put a command at the end of the queue; it starts when those before it are done.
 
         Raises ``DatasetError`` if the disk is full.
@@ -41,7 +41,7 @@ class Jobs:
         now = time.time()
         name = f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now))}-{uuid.uuid4().hex[:6]}"
         places = [job.place for job in self.all()]
-        job = Job(self.folder / name, tuple(words), title, now, max([now, *places]) + 1)
+        job = Job(self.folder / name, tuple(words), title, now, max([now, *places]) + 1, page)
         with reported(self.folder):
             job.folder.mkdir()
             job.write()
@@ -142,7 +142,7 @@ class Jobs:
         words = list(job.words)
         if job.verb == "train" and "--resume" not in words:
             words.append("--resume")
-        return self.submit(words, job.title)
+        return self.submit(words, job.title, job.page)
 
     def _start(self, job: Job) -> None:
         child = subprocess.Popen(

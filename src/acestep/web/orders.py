@@ -13,12 +13,14 @@ from acestep.web.job_files import Job
 from acestep.web.workspace import Workspace
 
 
-def order(workspace: Workspace, verb: str, values: Mapping[str, Any], title: str = "") -> Job:
+def order(
+    workspace: Workspace, verb: str, values: Mapping[str, Any], title: str = "", page: str = ""
+) -> Job:
     """Put a verb into the queue with values by knob; empty ones are the default.
 
     Raises ``ConfigError`` that lists everything that is wrong, paths outside the roots included.
     """
-    return workspace.jobs.submit(words_for(workspace, verb, values), title)
+    return workspace.jobs.submit(words_for(workspace, verb, values), title, page)
 
 
 def words_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> list[str]:

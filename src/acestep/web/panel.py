@@ -1,7 +1,7 @@
 """What a page shows of the job that it started last: how far, what went wrong, and a stop button.
 
-The job is found by its verb in the queue, not remembered by the page: after a reload, in a second
-window or after a restart of the studio the panel shows it again.
+The job is found in the queue by the page that ordered it, not remembered by the browser: after a
+reload, in a second window or after a restart of the studio the panel shows it again.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ class Panel:
     ``panel.ended.change(…)`` to read what it wrote. ``timer`` ticks for whatever else moves."""
 
     workspace: Workspace
-    verbs: tuple[str, ...]
+    name: str
     view: gr.HTML
     problem: gr.HTML
     stop: gr.Button
@@ -49,7 +49,7 @@ class Panel:
         def start(*values: Any) -> tuple[str, str]:
             given = {**dict(zip(names, values, strict=True)), **(fixed or {})}
             try:
-                job = order(self.workspace, verb, given, title(given) if title else "")
+                job = self.order(verb, given, title(given) if title else "")
             except AceStepError as error:
                 return problem_html(error), ""
             return "", job.id
@@ -57,30 +57,33 @@ class Panel:
         id = gr.Textbox(visible=False)
         return button.click(start, list(inputs.values()), [self.problem, id], api_name=api_name)
 
+    def order(self, verb: str, values: Mapping[str, Any], title: str = "") -> Job:
+        """Put a verb into the queue as this panel's; raises ``ConfigError``."""
+        return order(self.workspace, verb, values, title, self.name)
+
     def latest(self) -> Job | None:
-        """The job this panel is about: the newest of its verbs."""
-        jobs = [job for job in self.workspace.jobs.all() if job.verb in self.verbs]
+        """The job this panel is about: the newest that was ordered here."""
+        jobs = [job for job in self.workspace.jobs.all() if job.page == self.name]
         return max(jobs, key=lambda job: job.created, default=None)
 
 
-def job_panel(workspace: Workspace, *verbs: str, elem_prefix: str = "") -> Panel:
-    """A panel for the newest job of some verbs, laid out where it is called."""
-    name = elem_prefix or verbs[0]
-    problem = gr.HTML(elem_id=f"{name}-problem")
-    view = gr.HTML(elem_id=f"{name}-status")
-    stop = gr.Button(t("panel.stop"), elem_id=f"{name}-stop", interactive=False, size="sm")
+def job_panel(workspace: Workspace, name: str) -> Panel:
+    """A panel for the newest job that is ordered through it, laid out where it is called."""
+    problem = gr.HTML(elem_id=f"{name}-problem", padding=False)
+    view = gr.HTML(elem_id=f"{name}-status", padding=False)
+    stop = gr.Button(t("panel.stop"), elem_id=f"{name}-stop", visible=False, size="sm")
     ended = gr.Textbox(visible=False)
     timer = gr.Timer(REFRESH_SECONDS)
-    panel = Panel(workspace, verbs, view, problem, stop, ended, timer)
+    panel = Panel(workspace, name, view, problem, stop, ended, timer)
 
     def show(request: gr.Request) -> tuple[str, Any, str]:
         job = panel.latest()
         if job is None:
-            return "", gr.Button(interactive=False), ""
+            return "", gr.Button(visible=False), ""
         state = job.state()
         over = state not in ("waiting", "running")
         html = status_html(workspace, job, language_of(request.headers))
-        return html, gr.Button(interactive=not over), f"{job.id} {state}" if over else ""
+        return html, gr.Button(visible=not over), f"{job.id} {state}" if over else ""
 
     def cancel() -> str:
         job = panel.latest()

@@ -45,7 +45,7 @@ def build(workspace: Workspace) -> None:
         inputs |= {name: control("export", name) for name in ("license", "consent", "model", "bin")}
     start = gr.Button(t("export.start"), variant="primary", elem_id="export-start")
     panel = job_panel(workspace, "export")
-    written = gr.HTML(elem_id="export-written")
+    written = gr.HTML(elem_id="export-written", padding=False)
 
     def checkpoints(run: str) -> Any:
         """The checkpoints of the run's folder; nothing is the newest."""

@@ -31,7 +31,7 @@ def build(workspace: Workspace) -> None:
         look = gr.Button(t("preprocess.look"), elem_id="preprocess-look")
         start = gr.Button(t("preprocess.start"), variant="primary", elem_id="preprocess-start")
     panel = job_panel(workspace, "preprocess")
-    state = gr.HTML(elem_id="preprocess-state")
+    state = gr.HTML(elem_id="preprocess-state", padding=False)
 
     def outlook(request: gr.Request, *values: Any) -> str:
         """What a start would do, song by song."""

@@ -12,7 +12,6 @@ from acestep.errors import AceStepError, ConfigError
 from acestep.terminal import plain
 from acestep.web.controls import control
 from acestep.web.curves import loss_figure
-from acestep.web.orders import order
 from acestep.web.panel import job_panel
 from acestep.web.runs import events_of, runs_in
 from acestep.web.safety import problem_html
@@ -41,7 +40,7 @@ def build(workspace: Workspace) -> None:
     with gr.Row(elem_classes="row"):
         load = gr.Button(t("train.load"), elem_id="train-load")
         recommend = gr.Button(t("train.recommend"), elem_id="train-recommend")
-    found = gr.HTML(elem_id="train-found")
+    found = gr.HTML(elem_id="train-found", padding=False)
     inputs = {"tensors": tensors, "output": output}
     with gr.Group(), gr.Row(elem_classes="row"):
         for name in GUIDE:
@@ -75,7 +74,7 @@ def build(workspace: Workspace) -> None:
     recommend.click(fill, tensors, [found, *knobs], api_name="recommend")
 
 
-_EMPTY: dict[str, dict[str, Any]] = {"alpha": {"value": None}}  # follows the rank unless given
+_EMPTY: dict[str, dict[str, Any]] = {"alpha": {"value": ""}}  # follows the rank unless given
 
 
 def _title(values: dict[str, Any]) -> str:
@@ -158,10 +157,10 @@ def _listening(workspace: Workspace, output: gr.Textbox) -> None:
         duration = control("generate", "duration", value=10, elem_id="train-duration")
         listen = gr.Button(t("train.listen"), elem_id="train-listen")
     heard = gr.Audio(label=t("train.heard"), elem_id="train-heard", interactive=False)
-    panel = job_panel(workspace, "generate", elem_prefix="train-hear")
+    panel = job_panel(workspace, "train-hear")
     evaluate = gr.Button(t("train.report"), elem_id="train-evaluate")
     judged = job_panel(workspace, "evaluate")
-    report = gr.HTML(elem_id="train-report")
+    report = gr.HTML(elem_id="train-report", padding=False)
 
     def refresh(folder: str) -> Any:
         try:
@@ -177,7 +176,7 @@ def _listening(workspace: Workspace, output: gr.Textbox) -> None:
             lora = run / "checkpoints" / Path(name or "").name
             file = run / "samples" / f"{lora.name}.wav"
             values = {"lora": [lora], "caption": caption, "duration": seconds, "output": file}
-            order(workspace, "generate", values, f"{run.name}, {lora.name}")
+            panel.order("generate", values, f"{run.name}, {lora.name}")
         except AceStepError as error:
             return problem_html(error)
         return ""

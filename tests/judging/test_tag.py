@@ -5,7 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from acestep.judging import features
+from acestep.judging.style import learn_style
 from acestep.judging.tag import Cells, judge_tag
+from acestep.judging.whitening import Clips, Heard, gather
+from acestep.mini.corpus import RATE, compose_round, render
 
 
 def cells(on_tag, on_plain, off_tag=0.0, off_plain=0.0, clips=16, seed=0):
@@ -75,3 +79,50 @@ def test_few_clips_and_clips_that_are_none_have_no_verdict():
     values = judge_tag(silent, "<script>").as_dict()
     assert values["word"] == "cannot be told"
     json.dumps(values, allow_nan=False)
+
+
+# With music for clips: a folder of cumbia, and a base that plays four other styles
+
+PROMPTS = tuple(map(str, range(8)))
+BASE = ("house", "ballad", "folk", "techno")
+
+
+def music(styles, first):
+    """Features of eight short songs, the styles in turn."""
+    songs = [compose_round(first + n, 6.0, styles[n % len(styles)]) for n in range(8)]
+    return np.stack([features.hear(render(song), RATE) for song in songs])
+
+
+@pytest.fixture(scope="module")
+def positions():
+    """From a set of clips to their places between base and folder."""
+
+    def heard(number):
+        audio = render(compose_round(960_000 + number, 6.0, "cumbia"))
+        parts = [features.hear(half, RATE) for half in np.array_split(audio, 2, axis=1)]
+        return Heard(features.hear(audio, RATE), {}, parts)
+
+    folder = gather((f"song {number}", heard(number)) for number in range(6))
+    judge = learn_style(folder, Clips(music(BASE, 970_000), PROMPTS), aspects={})
+    return lambda rows: judge.positions(Clips(rows, PROMPTS))
+
+
+@pytest.fixture(scope="module")
+def clips(positions):
+    """Places of: two sets of cumbia, two of the base's styles."""
+    return {
+        "cumbia": positions(music(("cumbia",), 980_000)),
+        "more cumbia": positions(music(("cumbia",), 981_000)),
+        "base": positions(music(BASE, 970_000)),
+        "base again": positions(music(BASE, 971_000)),
+    }
+
+
+def test_a_switch_is_told_from_a_leak_by_its_sound(clips):
+    base = (clips["base"], clips["base again"])
+    switch = judge_tag(Cells(clips["cumbia"], clips["base again"], *base), "zz")
+    leak = judge_tag(Cells(clips["cumbia"], clips["more cumbia"], *base), "zz")
+    nothing = judge_tag(Cells(*base, *base), "zz")
+    assert (switch.word, leak.word, nothing.word) == ("switches", "leaks", "nothing to switch")
+    assert switch.gain.value == pytest.approx(1, abs=0.25)
+    assert leak.share.value == pytest.approx(1, abs=0.25)

@@ -89,7 +89,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class _Hits:
+class Hits:
     """Pairs of a clip and of a song that have one shape, at one tempo: how far apart, where."""
 
     tempo: float
@@ -115,7 +115,7 @@ def follow(clip: Landmarks, song: Landmarks) -> Match:
     """Where and how a clip follows a song; scores of 0 where either has no landmarks."""
     if not len(clip) or not len(song):
         return Match()
-    hits = {tempo: _hits(clip, song, tempo) for tempo in TEMPI}
+    hits = {tempo: find_hits(clip, song, tempo) for tempo in TEMPI}
     strict, place = _score(hits[1.0], 0)
     tolerant, places = 0.0, [(strict, hits[1.0], place)]
     for hit in hits.values():
@@ -126,10 +126,10 @@ def follow(clip: Landmarks, song: Landmarks) -> Match:
     return _passage(clip, hit, place, (strict, tolerant))
 
 
-def semitone_spectrum(audio: np.ndarray, rate: int, hop: int = 2400) -> np.ndarray:
-    """Log magnitudes ``[frames, 72]`` of semitones from 65 Hz, ``12000 / hop`` frames a second."""
+def semitones(audio: np.ndarray, rate: int, frames: int) -> np.ndarray:
+    """Log magnitudes ``[n, 72]`` of six octaves from C2, so many ``frames`` a second."""
     sound = resampled(mono(np.atleast_2d(audio))[None], rate, RATE)[0]
-    return _levels(sound, hop, 12, 65.41, 72)
+    return _levels(sound, RATE // frames, 12, 65.41, 72)
 
 
 def _levels(sound: np.ndarray, hop: int, per_octave: int, lowest: float, count: int) -> np.ndarray:
@@ -203,7 +203,7 @@ def _ordered(
     return Landmarks(seconds, times[order], pitches[order], gaps[order], leaps[order], starts)
 
 
-def _hits(clip: Landmarks, song: Landmarks, tempo: float) -> _Hits:
+def find_hits(clip: Landmarks, song: Landmarks, tempo: float) -> Hits:
     """Every pair of the song that has the shape of one of the clip's, were it played at tempo."""
     gaps = np.rint(clip.gaps * tempo).astype(int)
     known = np.flatnonzero((gaps >= NEAREST) & (gaps <= FARTHEST))
@@ -216,10 +216,10 @@ def _hits(clip: Landmarks, song: Landmarks, tempo: float) -> _Hits:
     near = np.abs(shifts) <= SEMITONES * _STEP + 1
     pairs, theirs = pairs[near], theirs[near]
     distances = song.times[theirs] - clip.times[pairs] * np.float32(tempo)
-    return _Hits(tempo, distances, shifts[near], pairs)
+    return Hits(tempo, distances, shifts[near], pairs)
 
 
-def _score(hits: _Hits, widest: int) -> tuple[float, tuple[float, int]]:
+def _score(hits: Hits, widest: int) -> tuple[float, tuple[float, int]]:
     """How unlikely the fullest cell is, and where it lies: distance (frames) and shift (bands).
 
     A cell is three bins of distance and three bands wide. The counts of cells that hold nothing in
@@ -255,7 +255,7 @@ def _unlikely(count: int, mean: float) -> float:
 
 
 def _passage(
-    clip: Landmarks, hits: _Hits, place: tuple[float, int], scores: tuple[float, float]
+    clip: Landmarks, hits: Hits, place: tuple[float, int], scores: tuple[float, float]
 ) -> Match:
     """What of the clip the pairs around the fullest cell cover."""
     near = np.abs(hits.distances - place[0]) <= CLOSE

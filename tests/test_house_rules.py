@@ -125,6 +125,7 @@ TESTED_ELSEWHERE = {
     "configs": {
         "test_config.py": {
             "base", "dataset", "adapters", "music", "augmenting", "checking", "sharing",
+            "advising", "sweeping",
         },
     },
     "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},

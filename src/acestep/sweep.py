@@ -282,7 +282,10 @@ class _Search:
         if row is None:
             return None
         run = self.folder(row.facts.get("same_as", row.number))
-        settings = settings_of(run)
+        try:
+            settings = settings_of(run)
+        except RunError:  # somebody tidied up
+            settings = {**self._plan.fixed, **row.settings}
         output = Path("runs") / self._plan.output.name
         return {
             **table.as_json(row, run),

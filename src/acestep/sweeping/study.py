@@ -5,6 +5,7 @@ The file is Optuna's journal: a line of JSON a change, nothing that is executed 
 
 import logging
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,7 +37,7 @@ class Row:
 
 
 class Study:
-    """A sweep's trials. One process uses it; others may read the journal meanwhile."""
+    """A sweep's trials. One process at a time uses it, which holds the folder."""
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         """Open the journal in a folder, or begin one.
@@ -45,9 +46,12 @@ class Study:
         """
         optuna = _optuna()
         self._optuna = optuna
+        self._grid = plan.combinations if plan.config.sampler == "grid" else None
         self._spaces = {name: _distribution(optuna, space) for name, space in plan.search.items()}
-        backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
+        journal = optuna.storages.journal
         try:
+            path = _mended(folder / JOURNAL)
+            backend = journal.JournalFileBackend(path, journal.JournalFileOpenLock(path))
             self._study = optuna.create_study(
                 storage=optuna.storages.JournalStorage(backend),
                 study_name=NAME,
@@ -56,7 +60,7 @@ class Study:
                 pruner=_pruner(optuna, plan),
             )
             done = len(self._study.get_trials(deepcopy=False))
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (ValueError, LookupError, TypeError, AssertionError, OSError) as error:
             raise RunError(
                 f"{folder / JOURNAL} is not a journal that can be read: {error}",
                 hint="bring it back from a copy, or choose another -o",
@@ -81,6 +85,9 @@ class Study:
 
     def ask(self) -> Row:
         """Begin a trial with settings that the search chooses."""
+        if self._grid is not None:
+            begun = len(self._study.get_trials(deepcopy=False))
+            self._study.enqueue_trial(self._grid[begun % len(self._grid)])
         number = self._study.ask(self._spaces).number
         return self.rows()[number]
 
@@ -106,6 +113,17 @@ class Study:
         """A running trial, also of a sweep that was killed."""
         trial_id = self._study.get_trials(deepcopy=False)[number]._trial_id
         return self._optuna.trial.Trial(self._study, trial_id)
+
+
+def _mended(path: Path) -> str:
+    """The journal without what a killed process left: half a line at its end, and its lock."""
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)
+    if path.exists():
+        text = path.read_bytes()
+        whole = text.rfind(b"\n") + 1
+        if whole < len(text):
+            os.truncate(path, whole)
+    return str(path)
 
 
 def _plain(value: Any) -> Any:
@@ -136,16 +154,8 @@ def _distribution(optuna: Any, space: Choices | Range) -> Any:
 
 
 def _sampler(optuna: Any, plan: Plan, seed: int) -> Any:
-    match plan.config.sampler:
-        case "grid":
-            combinations = plan.combinations or []
-            space = {
-                name: list(dict.fromkeys(each[name] for each in combinations))
-                for name in plan.search
-            }
-            return optuna.samplers.GridSampler(space, seed=plan.config.seed)
-        case "random":
-            return optuna.samplers.RandomSampler(seed=seed)
+    if plan.config.sampler != "tpe":
+        return optuna.samplers.RandomSampler(seed=seed)
     first = min(MOST_BY_CHANCE, max(BEGINNING, plan.trials // 4))
     return optuna.samplers.TPESampler(n_startup_trials=first, seed=seed)
 

@@ -18,9 +18,7 @@ class RecommendedSlider(gr.Slider):
         if payload is None:
             return None
         return int(payload) if float(payload).is_integer() else float(payload)
-    from collections.abc import Callable, Sequence
-    from typing import TYPE_CHECKING, Any, Literal
-
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
     if TYPE_CHECKING:
         from gradio.components import Timer

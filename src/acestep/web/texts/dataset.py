@@ -1,3 +1,62 @@
-"""Texts of the dataset part."""
+"""Texts of the Dataset Builder."""
 
-WORDS: dict[str, tuple[str, str]] = {}
+WORDS: dict[str, tuple[str, str]] = {
+    "dataset.yes": ("yes", "예"),
+    "dataset.no": ("no", "아니요"),
+    "dataset.intro": (
+        "Scan a folder of songs or load a dataset, label it, read what the model will be told, and "
+        "save. What you type is kept at once, saved or not.",
+        "노래 폴더를 스캔하거나 데이터셋을 불러와 라벨을 붙이고, 모델이 읽을 글을 확인한 뒤 "
+        "저장하세요. 입력한 내용은 저장하지 않아도 바로 보관됩니다.",
+    ),
+    "dataset.step.songs": ("1. Songs", "1. 노래"),
+    "dataset.step.settings": ("2. Settings", "2. 설정"),
+    "dataset.step.label": ("3. Auto-label", "3. 자동 라벨"),
+    "dataset.step.edit": ("4. Edit", "4. 편집"),
+    "dataset.step.save": ("5. Save", "5. 저장"),
+    "dataset.scan": ("Scan", "스캔"),
+    "dataset.load": ("Load", "불러오기"),
+    "dataset.upload": ("Drop songs and sidecars here", "노래와 사이드카를 여기에 놓으세요"),
+    "dataset.uploaded": (
+        "{count} files put into {folder}",
+        "{folder}에 파일 {count}개를 넣었습니다",
+    ),
+    "dataset.check": ("Check against the guide", "가이드와 비교"),
+    "dataset.apply": ("Apply settings", "설정 적용"),
+    "dataset.tag.good": ("A good tag.", "좋은 태그입니다."),
+    "dataset.tag.none": (
+        "No tag: the style could not be switched on by a word.",
+        "태그가 없으면 낱말로 스타일을 켤 수 없습니다.",
+    ),
+    "dataset.example": ("The model reads: {caption}", "모델이 읽는 글: {caption}"),
+    "dataset.auto": ("Auto-Label All", "모두 자동 라벨"),
+    "dataset.table": ("Songs", "노래"),
+    "dataset.column.number": ("#", "번호"),
+    "dataset.column.name": ("Name", "이름"),
+    "dataset.column.duration": ("Length", "길이"),
+    "dataset.column.lyrics": ("Lyrics", "가사"),
+    "dataset.column.labelled": ("Labelled", "라벨"),
+    "dataset.column.bpm": ("BPM", "BPM"),
+    "dataset.column.key": ("Key", "조"),
+    "dataset.column.caption": ("Caption", "캡션"),
+    "dataset.column.warnings": ("Warnings", "주의"),
+    "dataset.choose": ("Song", "노래 번호"),
+    "dataset.previous": ("Previous", "이전"),
+    "dataset.next": ("Next", "다음"),
+    "dataset.player": ("The song", "노래"),
+    "dataset.encoder": ("What the encoder sees", "인코더가 보는 글"),
+    "dataset.save_changes": ("Save Changes", "변경 저장"),
+    "dataset.drop": ("Give up what was typed", "입력한 것 버리기"),
+    "dataset.saved": ("Saved: {song}", "저장했습니다: {song}"),
+    "dataset.unsaved": (
+        "Typed and kept, but not yet in the dataset: {fields}",
+        "입력해 보관했지만 아직 데이터셋에 없습니다: {fields}",
+    ),
+    "dataset.missing": ("Its file is not there: {path}", "파일이 없습니다: {path}"),
+    "dataset.save": ("Save Dataset", "데이터셋 저장"),
+    "dataset.written": ("Written: {path}", "썼습니다: {path}"),
+    "dataset.loaded": ("{count} songs in {path}", "{path}에 노래 {count}곡"),
+    "light.green": ("good", "좋음"),
+    "light.amber": ("enough", "충분"),
+    "light.red": ("too little", "부족"),
+}

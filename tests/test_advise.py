@@ -9,7 +9,7 @@ from training_data import tiny_tensors
 from acestep.advise import advise
 from acestep.cli import main
 from acestep.config import AdviseConfig, TrainConfig
-from acestep.errors import AceStepError, ConfigError
+from acestep.errors import AceStepError, ConfigError, DatasetError
 from acestep.events import Finished, Text
 from acestep.flags import parse
 from acestep.train import train
@@ -68,5 +68,7 @@ def test_what_is_none_of_these_is_refused(tmp_path):
         (tmp_path / "x.json").write_bytes(b"")
         with pytest.raises(AceStepError):
             list(advise(AdviseConfig(source=source)))
+    with pytest.raises(DatasetError, match="neither tensors nor a run"):
+        list(advise(AdviseConfig(source=tmp_path)))
     with pytest.raises(ConfigError, match="one of the two"):
         AdviseConfig(source=tmp_path, gpu="12GB", device="cpu")

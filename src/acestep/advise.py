@@ -9,6 +9,7 @@ import torch
 
 from acestep.checking.lights import Light, dataset_lights, tensor_lights
 from acestep.config import AdviseConfig, TrainConfig
+from acestep.data.rows import dataset_file
 from acestep.data.song import load_dataset
 from acestep.errors import DatasetError
 from acestep.events import Event, Finished, Notice, Started, Text
@@ -35,18 +36,18 @@ def advise(config: AdviseConfig) -> Iterator[Event]:
     yield Started("advise", {"source": str(source)})
     if RunFolder(source).exists():
         yield from _after(source)
-    elif source.is_dir():
+    elif source.is_dir() and any(source.glob("*.pt")):
         lights = tensor_lights(source)
         situation = look_at_tensors(source, config.model, config.gpu, config.device)
         yield from _before(config, situation, lights)
-    elif source.is_file():
+    elif dataset_file(source).is_file():
         lights = dataset_lights(load_dataset(source))
         situation = look_at_dataset(source, config.model, config.gpu, config.device)
         yield from _before(config, situation, lights)
     else:
+        what = "holds neither tensors nor a run" if source.is_dir() else "is not there"
         raise DatasetError(
-            f"there is no {source}",
-            hint="name a folder of tensors, a dataset file or a run folder",
+            f"{source} {what}", hint="name a folder of tensors, a dataset file or a run folder"
         )
 
 
@@ -61,7 +62,7 @@ def _before(config: AdviseConfig, situation: Situation, lights: Sequence[Light])
     probed = yield from _probe(config, situation, advice)
     when = probed or advice.time
     yield Text(f"time: {when.sentence}")
-    tensors = config.source if config.source.is_dir() else Path("tensors")
+    tensors = config.source if situation.measured else Path("tensors")
     yield Text(f"\n{advice.command(tensors, Path('runs') / _name(config.source))}")
     facts: dict[str, Any] = advice.as_dict() | {"lights": [light.as_dict() for light in lights]}
     facts["time"] = {"seconds": when.seconds, "how": when.how}
@@ -75,7 +76,7 @@ def _probe(
     values = advice.values()
     per_step = values["batch_size"] * values["gradient_accumulation"]
     steps = values["epochs"] * -(-situation.clips // per_step)
-    wanted = config.probe and situation.machine.here and config.source.is_dir()
+    wanted = config.probe and situation.machine.here and situation.measured
     if not wanted or not is_cheap(advice.time, steps):
         return None
     beside = {"tensors": config.source, "model": config.model, "device": config.device}

@@ -169,8 +169,9 @@ class _Search:
         busy = [attempt.device for attempt in self._running.values()]
         device = min(self._gpus, key=busy.count, default=None)
         try:
-            attempt = start(number, self.folder(number), words, device, self._lines)
-            self._running[number] = attempt
+            self._running[number] = start(
+                number, self.folder(number), words, device, self._lines, self.parallel
+            )
         except (RunError, OSError) as error:
             yield from self._finish(number, "failed", None, reason=str(error))
 

@@ -96,17 +96,26 @@ def flags_of(settings: Mapping[str, Any]) -> list[str]:
 
 
 def start(
-    number: int, run: Path, words: Sequence[str], device: str | None, lines: "queue.Queue[Line]"
+    number: int,
+    run: Path,
+    words: Sequence[str],
+    device: str | None,
+    lines: "queue.Queue[Line]",
+    beside: int = 1,
 ) -> Attempt:
     """Start a verb in a process of its own; its events go to ``lines``.
 
-    ``device`` is the GPU that it sees. Raises ``RunError`` if another process still trains there.
+    ``device`` is the GPU that it sees; without one, as many as run ``beside`` each other share the
+    cores, unless ``OMP_NUM_THREADS`` says otherwise. Raises ``RunError`` if another process still
+    trains there.
     """
     _wait_until_free(run)
     run.parent.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     if device is not None:
         environment["CUDA_VISIBLE_DEVICES"] = device
+    elif beside > 1:
+        environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // beside)))
     with stderr_of(run).open("ab") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "acestep", *words, "--json"],

@@ -129,7 +129,8 @@ def _rank(s: Situation, plan: Given) -> Advice:
 
 def _rank_by_style(s: Situation) -> tuple[int, str]:
     if s.spread is None:
-        return 64, "balanced; the spread of the style is not measured yet"
+        why = "songs are too few or short to measure it" if s.measured else "not measured yet"
+        return 64, f"balanced; the spread of the style: {why}"
     measured = f"songs differ {s.spread:.1f} times as much as a song does within itself"
     if s.spread < SIMPLE:
         return 32, f"a simple, even style: {measured}"

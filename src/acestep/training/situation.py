@@ -18,7 +18,7 @@ class Situation:
     """``songs`` stand for themselves, ``variants`` are made of them; ``clips`` are the samples that
     both make. ``seconds`` is the length of the songs together, ``clip_seconds`` the mean of the
     clips and ``longest`` the longest. ``spread`` is :func:`style_spread`, None where it cannot be
-    measured."""
+    measured; ``measured`` is whether the songs are encoded yet."""
 
     songs: int
     variants: int
@@ -29,6 +29,7 @@ class Situation:
     spread: float | None
     base: Base
     machine: Machine
+    measured: bool = True
 
     @property
     def minutes(self) -> float:
@@ -102,6 +103,7 @@ def look_at_dataset(
         spread=None,
         base=find_base(model),
         machine=machine,
+        measured=False,
     )
 
 

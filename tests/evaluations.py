@@ -4,7 +4,6 @@ and a report of plausible numbers."""
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from check_sounds import RATE, music, write
 
 HOSTILE = "</script><script>alert('1')</script>\"><img src=http://evil.example/x> 🎺 \u202eمرحبا"
@@ -81,10 +80,7 @@ def numbers(text: str = "", prompts: int = 7) -> dict[str, Any]:
         "clips": clips,
         "base": judged("base", 0.9),
         "checkpoints": [judged("epoch_10", 0.5), judged("epoch_20", 0.2)],
-        "strengths": [
-            {**judged("epoch_20", 0.4), "strength": 0.6},
-            {**judged("epoch_20", 0.3), "strength": 1.2},
-        ],
+        "strengths": [judged("epoch_20", 0.4, 0.6), judged("epoch_20", 0.3, 1.2)],
         "tag": [tag(text)],
         "choice": {
             "checkpoint": "epoch_20", "strength": 1.0, "confidence": 0.83,
@@ -141,19 +137,85 @@ def tag(text: str = "") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def judged(name: str, distance: float) -> dict[str, Any]:
-    """What detectors say of a checkpoint; the distances only are different."""
+def judged(name: str, distance: float, strength: float = 1.0) -> dict[str, Any]:
+    """What detectors say of a checkpoint, as they say it; ``distance`` is that of its style."""
+    epoch = None if name == "base" else int(name.removeprefix("epoch_"))
     return {
-        "name": name, "epoch": None if name == "base" else int(name[6:]), "step": None,
-        "strength": 1.0, "clips": 7, "alarm": None, "evidence": None, "size": None,
-        "style": None, "style_latents": None, "copies": None, "loops": None, "diversity": None,
+        "name": name, "epoch": epoch, "step": None if epoch is None else 4 * epoch,
+        "strength": strength, "clips": 7, "alarm": None,
+        "evidence": None if epoch is None else evidence(name, epoch, distance),
+        "size": None if epoch is None else {"relative": 0.004 * epoch, "effective_rank": 9.3},
+        "style": style(distance), "style_latents": style(1.1 * distance),
+        "copies": copies(name, strength),
+        "loops": {"verdict": f"{name}: no clip loops.", "clips": []},
+        "diversity": {"verdict": "Clips differ as your songs do.", "ratio": {"made": 0.78}},
         "sound": {"silent": 0.0, "clipped": 0.0},
     }  # fmt: skip
 
 
-def loudness_of(audio: np.ndarray) -> float:
-    """Root mean square in dB: what hostile loudness differences are made of."""
-    return float(10 * np.log10((audio**2).mean()))
+def between(value: float, reach: float = 0.1) -> dict[str, float]:
+    """An estimate."""
+    return {"value": value, "low": value - reach, "high": value + reach}
+
+
+def evidence(name: str, epoch: int, distance: float) -> dict[str, Any]:
+    """Losses beside the base's."""
+    change = distance - 0.9
+    bands = {
+        band: {"loss": 0.5, "base_loss": 0.6, "difference": between(share * change)}
+        for band, share in (("high", 0.6), ("middle", 1.0), ("low", 1.3))
+    }
+    side = {
+        "loss": 0.6 + change / 3, "base_loss": 0.6, "difference": between(change / 3, 0.04),
+        "bands": bands,
+        "songs": {f"{n:016x}": {"difference": change / 3 + 0.02 * n} for n in range(2)},
+    }  # fmt: skip
+    training = {**side, "difference": between(change / 2, 0.03)}
+    return {
+        "checkpoint": name, "epoch": epoch, "held_out": side, "training": training,
+        "notes": ["Held out: the last 10% of each song."],
+    }  # fmt: skip
+
+
+def style(distance: float) -> dict[str, Any]:
+    """A style distance with all that stands beside it."""
+    names = ("timbre", "rhythm", "movement", "harmony", "stereo", "equaliser", "dynamics")
+    return {
+        "word": "nearer than base", "energy": between(distance), "base": between(0.9),
+        "gain": between(0.9 - distance), "floor": {"value": 0.02, "low": -0.1, "high": 0.1},
+        "p": 0.012, "position": between(1 - distance), "left": between(distance / 0.9),
+        "positions": [0.4, None],
+        "aspects": [
+            {"name": name, "production": n > 3, "left": between(distance + 0.06 * n, 0.15),
+             "word": "there" if n < 3 else "not yet"}
+            for n, name in enumerate(names)
+        ],
+        "wrong": {"sentence": "It moved no nearer to another style."},
+        "guard": {"alarm": False, "sentence": "It is not nearer than songs of yours are."},
+        "notes": ["7 clips: a verdict needs 16."],
+        "sentence": f"The clips are nearer to your songs: {distance:.2f} of 0.90 is left.",
+    }  # fmt: skip
+
+
+def copies(name: str, strength: float) -> dict[str, Any]:
+    """One clip of epoch_20 at strength 1.2 follows a song."""
+    found = (name, strength) == ("epoch_20", 1.2)
+    match = {
+        "song": "song 0.flac", "grade": "strong", "strict": 71.2, "tolerant": 88.0,
+        "seconds": 0.8, "start": 0.1, "end": 0.9, "at": 2.0, "semitones": -1.0, "tempo": 1.02,
+    }  # fmt: skip
+    looked = {
+        "clip": f"{name}-01-{strength:g}-tag", "grade": "strong" if found else "nothing",
+        "strict": 71.2, "tolerant": 88.0, "matches": [match],
+    }  # fmt: skip
+    return {
+        "verdict": "One clip follows a song." if found else "Nothing was copied.",
+        "works": True, "strong": int(found), "doubtful": 0,
+        "expected_false_alarms": 0.04, "thresholds": {"strict": 20.0, "tolerant": 35.0},
+        "sentences": ["All 3 planted copies were found."], "clips": [looked],
+        "folder": {"songs": 8, "pairs": 56, "repeats": [{"one": "a", "other": "b"}]},
+        "planted": [{"song": "song 0.flac", "at": 1.0, "found": True}],
+    }  # fmt: skip
 
 
 __all__ = ["CHECKPOINTS", "HOSTILE", "PROMPTS", "RATE", "evaluation", "numbers"]

@@ -131,6 +131,11 @@ TESTED_ELSEWHERE = {
     "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},
     "model": {"model/test_load.py": {"base"}},
     "adapters": {"test_share.py": {"hub"}},
+    "judging": {
+        "judging/test_ab.py": {"ab_page"},
+        "judging/test_page.py": {"page_curves", "page_numbers", "page_sounds", "players"},
+        "judging/test_report.py": {"layout"},
+    },
     "training": {"test_train.py": {"session", "step"}, "test_reproduce.py": {"provenance"}},
 }
 

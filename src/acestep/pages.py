@@ -45,13 +45,26 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   min-width: min(100%, 30rem); }
 th, td { padding: .35rem .75rem; text-align: right; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-tr > :first-child { text-align: left; padding-left: 0; }
+.wide:has(> table) { padding: 1rem 0; font-size: .94rem; }
+tr > :first-child { text-align: left; padding-left: 1rem; position: sticky; left: 0;
+  background: var(--card); }
 thead th { font-weight: 600; font-size: .92rem; color: var(--quiet); vertical-align: bottom; }
 tbody th { font-weight: 500; white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 0; }
 tr.strong > * { color: var(--accent); font-weight: 600; }
-caption { text-align: left; padding-bottom: .5rem; color: var(--quiet); }
-.words td { text-align: left; }
+caption { text-align: left; padding: 0 1rem .5rem; color: var(--quiet); }
+caption span { display: inline-block; position: sticky; left: 1rem;
+  max-width: min(46rem, calc(100vw - 5rem)); }
+td { white-space: nowrap; } .words td { white-space: normal; }
+.words .long { display: inline; }
+.words th, .words td { text-align: left; }
+.long { display: inline-block; min-width: 16rem; max-width: 30rem; white-space: normal;
+  text-align: left; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { .words :is(table, caption, tbody, tr, th, td) { display: block; }
+  .words thead { display: none; } .words tr { padding: .6rem 1rem; }
+  .words tr + tr { border-top: 1px solid var(--line); }
+  .words tr > :is(th, td) { padding: .1rem 0; border: 0; } .words tbody th { white-space: normal; }
+  .words td[data-name]::before { content: attr(data-name) ": "; color: var(--quiet); } }
 pre { margin: 0; font: .85rem/1.6 ui-monospace, monospace; white-space: pre-wrap;
   overflow-wrap: anywhere; }
 .badge { display: inline-block; border: 1px solid currentColor; border-radius: 1rem;
@@ -64,6 +77,7 @@ button:hover { border-color: var(--accent); }
 button.main { background: var(--accent); border-color: var(--accent); color: var(--on-accent); }
 button:disabled { opacity: .5; cursor: default; border-color: var(--line); }
 """
+LONG = 40  # letters; cells with more are broken into lines
 MARKS = {"good": "✔", "warn": "▲", "bad": "✖", "plain": "·"}  # a colour never stands alone
 
 
@@ -112,18 +126,28 @@ def table(
     """
     kind = "wide words" if words else "wide"
     yield f'<div class="{kind}" role="region" aria-label="{escape(caption)}" tabindex="0">\n<table>'
-    yield f"<caption>{escape(caption)}</caption>\n<thead><tr>"
+    yield f"<caption><span>{escape(caption)}</span></caption>\n<thead><tr>"
     yield "".join(f'<th scope="col">{escape(name)}</th>' for name in columns) + "</tr></thead>"
     yield "<tbody>"
     for number, (name, *cells) in enumerate(rows):
         mark = ' class="strong"' if number == strong else ""
-        inside = "".join(f"<td>{_cell(cell)}</td>" for cell in cells)
-        yield f'<tr{mark}><th scope="row">{_cell(name)}</th>{inside}</tr>'
+        yield f'<tr{mark}><th scope="row">{_inside(name)}</th>'
+        for column, cell in zip(columns[1:], cells, strict=True):
+            yield _cell(column if words else "", cell)
+        yield "</tr>"
     yield "</tbody>\n</table>\n</div>"
 
 
-def _cell(cell: str) -> str:
-    return cell if isinstance(cell, Markup) else escape(cell)
+def _cell(column: str, cell: str) -> str:
+    """``column`` is what a narrow screen shows before the cell."""
+    name = f' data-name="{escape(column)}"' if column and cell else ""
+    return f"<td{name}>{_inside(cell)}</td>"
+
+
+def _inside(cell: str) -> str:
+    if isinstance(cell, Markup):
+        return cell
+    return f'<span class="long">{escape(cell)}</span>' if len(cell) > LONG else escape(cell)
 
 
 def _policy(script: str) -> str:

@@ -12,13 +12,13 @@ from acestep.checking.finding import Finding
 from acestep.checking.report import COLUMNS, Report, Row, row_cells
 from acestep.checking.signal import Signal
 from acestep.checking.sound import FRAMES
-from acestep.pages import head, paragraphs
+from acestep.pages import head, paragraphs, table
 
 WIDTH, HEIGHT = 400, 80  # of a picture, in its own units
 FLOOR = -110.0  # dB at the foot of a spectrum
 HIGHEST = 24_000  # Hz at its right end
 MARKS = {"error": "✖ error", "warning": "▲ warning", "info": "· info"}
-STYLE = """<style>
+STYLE = """
 svg { width: 100%; height: 5rem; display: block; margin: .4rem 0; background: var(--ground); }
 svg .shape { fill: var(--accent); } svg .line { fill: none; stroke: var(--accent); }
 svg .edge { stroke: var(--text); stroke-dasharray: 3 3; }
@@ -26,7 +26,7 @@ svg * { vector-effect: non-scaling-stroke; }
 ul { list-style: none; padding: 0; margin: .5rem 0 0; } li { margin-bottom: .5rem; }
 li b { color: var(--accent); white-space: nowrap; } h3 { overflow-wrap: anywhere; }
 td:last-child, th:last-child { text-align: left; } article p { flex: none; }
-</style>"""
+"""
 
 
 def page(report: Report) -> str:
@@ -35,28 +35,17 @@ def page(report: Report) -> str:
 
 
 def _lines(report: Report) -> Iterator[str]:
-    yield from head(f"Check of {report.name}")
-    yield f"{STYLE}\n<header>\n<h1>{escape(report.name)}: {report.score} of 100</h1>"
+    yield from head(f"Check of {report.name}", STYLE, script="")
+    yield f"<header>\n<h1>{escape(report.name)}: {report.score} of 100</h1>"
     counts = ", ".join(f"{count} {level}" for level, count in report.counts.items())
     yield from paragraphs([report.headline, f"Found: {counts}."])
     yield "</header>\n<main>\n<section>\n<h2>The dataset</h2>"
     yield from _list([finding for finding in report.findings if finding.song is None])
-    yield from _table(report)
+    yield from table("Songs", COLUMNS, map(row_cells, report.rows))
     yield '</section>\n<section>\n<h2>The songs</h2>\n<div class="shelf">'
     for row in report.rows:
         yield from _card(row)
     yield "</div>\n</section>\n</main>\n</body>\n</html>"
-
-
-def _table(report: Report) -> Iterator[str]:
-    yield '<div class="wide" role="region" aria-label="Songs" tabindex="0">\n<table>\n<thead><tr>'
-    yield "".join(f'<th scope="col">{escape(name)}</th>' for name in COLUMNS)
-    yield "</tr></thead>\n<tbody>"
-    for row in report.rows:
-        name, *cells = row_cells(row)
-        yield f'<tr><th scope="row">{escape(name)}</th>'
-        yield "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-    yield "</tbody>\n</table>\n</div>"
 
 
 def _card(row: Row) -> Iterator[str]:

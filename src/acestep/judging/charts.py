@@ -11,16 +11,20 @@ from html import escape
 
 from acestep.pages import paragraphs, table
 
-WIDTH, HEIGHT = 400, 230  # of a picture, in its own units
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 10, 34  # margins that hold ticks and names of axes
+WIDTH, HEIGHT = 360, 220  # of a picture, in its own units
+LEFT, RIGHT, TOP, BOTTOM = 50, 8, 10, 36  # margins that hold ticks and names of axes
 ROW = 22  # height of a row of intervals
 COLOURS = 6
 DASHES = ("", "6 3", "2 3", "9 3 2 3", "1 2", "12 4")
 STYLE = """
-figure { margin: 0; min-width: 0; } figcaption { margin: 0 0 .4rem; }
+.charts { display: grid; gap: 1rem; margin: 1rem 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+figure { margin: 0; min-width: 0; background: var(--card); border: 1px solid var(--line);
+  border-radius: .6rem; padding: 1rem; } figure p { margin: .5rem 0 0; }
+figcaption { margin: 0 0 .4rem; }
 figure b { color: var(--text); font-weight: 600; }
-.chart { width: 100%; max-width: 36rem; height: auto; display: block; overflow: visible; }
-.chart text { font: 11px system-ui, sans-serif; fill: var(--quiet); }
+.chart { width: 100%; max-width: 30rem; height: auto; display: block; overflow: visible; }
+.chart text { font: 12px system-ui, sans-serif; fill: var(--quiet); }
 .chart .name { fill: var(--text); } .chart .strong { fill: var(--accent); font-weight: 700; }
 .chart .grid { stroke: var(--line); } .chart .mark { stroke: var(--text); stroke-dasharray: 3 3; }
 .chart .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .chart .band { opacity: .18; }
@@ -98,7 +102,7 @@ def intervals(
         for edge in (row.value, row.low, row.high)
         if edge is not None and math.isfinite(edge)
     ]
-    left = 14 + 6.2 * min(24, max(len(row.name) for row in rows))
+    left = 14 + 6.6 * min(24, max(len(row.name) for row in rows))
     reach += [at for _, at in marks] + [0.0] * bars
     across = _Axis.over(reach, left, WIDTH - RIGHT - 6)
     foot = 20 + ROW * len(rows)

@@ -1,9 +1,10 @@
 """Values out of what detectors wrote, whatever is missing there."""
 
-import math
 from typing import Any
 
 from acestep.judging.layout import Estimate
+
+LARGEST = 1e12
 
 
 def dig(record: Any, *path: str) -> Any:
@@ -16,11 +17,14 @@ def dig(record: Any, *path: str) -> Any:
 
 
 def number(record: Any, *path: str) -> float | None:
-    """A finite number at a path, else None."""
+    """A number that can be drawn at a path, else None."""
     value = dig(record, *path)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    return float(value) if is_number(value) else None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it can be drawn: neither NaN nor beyond all measure."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def estimate(record: Any, *path: str) -> Estimate | None:
@@ -67,7 +71,7 @@ def shown_estimate(one: Estimate | None, places: int = 2, signed: bool = False) 
     if one.low is None or one.high is None:
         return value
     low, high = (shown_number(edge, places, signed) for edge in (one.low, one.high))
-    return f"{value} ({low} to {high})"
+    return f"{value} ({low} to {high})".replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def clock(seconds: float) -> str:

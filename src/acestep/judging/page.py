@@ -29,6 +29,7 @@ html { scroll-behavior: smooth; } section { scroll-margin-top: 1rem; }
   padding: 1rem 1.25rem; margin: 1.5rem 0; display: flex; flex-wrap: wrap; gap: .25rem 2.5rem;
   align-items: baseline; }
 .chosen p { margin: 0; } .chosen b { font-size: 1.5rem; overflow-wrap: anywhere; }
+.questions { grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); }
 .questions article { gap: .4rem; } .questions .badge { align-self: flex-start; }
 .questions p { flex: 1; margin: 0; color: var(--text); }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0;
@@ -107,8 +108,8 @@ def _chapters(
     def listen() -> Iterator[str]:
         yield from page_sounds.listen(report, clips, sounds)
         if blind:
-            yield '<p>To judge without knowing which is which: <a href="ab.html">the blind test'
-            yield "</a>.</p>"
+            yield "<p>Judge without knowing which is which: in"
+            yield '<a href="ab.html">the blind test</a>.</p>'
 
     def copying() -> Iterator[str]:
         yield from page_numbers.copying(report)
@@ -124,8 +125,8 @@ def _chapters(
 
     every: dict[str, tuple[str, Callable[[], Iterator[str]]]] = {
         "listen": ("Listen", listen),
-        "style": ("Is the style there?", lambda: page_numbers.style(report)),
-        "evidence": ("Did it learn?", lambda: page_numbers.evidence(report)),
+        "style": ("Did it learn your style?", lambda: page_numbers.style(report)),
+        "evidence": ("What the loss says", lambda: page_numbers.evidence(report)),
         "copying": ("Is it copying?", copying),
         "tag": ("Does the tag work?", tag),
         "choice": ("Which checkpoint, which strength?", choice),

@@ -1,8 +1,8 @@
 """The part of a report's page that is read: evidence, style, copies, tag, choice, controls."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from acestep.judging.charts import Interval, Line, curves, intervals
+from acestep.judging.charts import Interval, intervals
 from acestep.judging.dig import (
     dig,
     entries,
@@ -14,10 +14,9 @@ from acestep.judging.dig import (
     text,
 )
 from acestep.judging.layout import Cell, Estimate, Judged, Report
+from acestep.judging.page_curves import bands, differences, losses, songs
 from acestep.pages import Markup, badge, paragraphs, table
 
-BANDS = (("high", "much noise (form)"), ("middle", "some"), ("low", "little noise (detail)"))
-SMOOTH = 0.05  # of the run: what the training loss is averaged over
 CELLS = {
     "on_tag": "adapter, tag", "on_plain": "adapter, no tag",
     "off_tag": "base, tag", "off_plain": "base, no tag",
@@ -40,11 +39,11 @@ def chosen(report: Report) -> Judged | None:
 
 def evidence(report: Report) -> Iterator[str]:
     """Losses while it trained, and what each checkpoint does to songs, against the base."""
-    yield '<div class="shelf">'
-    yield from _losses(report)
-    yield from _differences(report)
-    yield from _bands(report)
-    yield from _songs(report)
+    yield '<div class="charts">'
+    yield from losses(report)
+    yield from differences(report)
+    yield from bands(report)
+    yield from songs(report, chosen(report))
     yield "</div>"
     rows = [
         (
@@ -82,7 +81,7 @@ def style(report: Report) -> Iterator[str]:
     if not judged:
         yield from paragraphs(["The style was not measured."], "quiet")
         return
-    yield '<div class="shelf">'
+    yield '<div class="charts">'
     yield from intervals(
         "Distance of the clips to your songs",
         _rows(report, judged, "style", "energy"),
@@ -160,12 +159,14 @@ def tag(report: Report) -> Iterator[str]:
         for key, words in CELLS.items()
         if (cell := Cell.model_validate(cells[key])).position is not None
     ]
+    yield '<div class="charts">'
     yield from intervals(
         f"Where the clips lie: {best.checkpoint}",
         [row for row in rows if row.value is not None],
         "0 is the base, 1 is your songs",
         (("base", 0.0), ("your songs", 1.0)),
     )
+    yield "</div>"
     yield from table(
         "What the tag does, as differences of positions with 90 % intervals",
         ("checkpoint", "switches (with − without tag)", "leaks (adapter − base, no tag)",
@@ -200,6 +201,7 @@ def choice(report: Report) -> Iterator[str]:
     same = [one for one in report.checkpoints if one.name == report.choice.checkpoint]
     tried = sorted([*same, *report.strengths], key=lambda one: one.strength)
     if report.strengths:
+        yield '<div class="charts">'
         yield from intervals(
             "Distance to your songs at every strength",
             [
@@ -210,6 +212,7 @@ def choice(report: Report) -> Iterator[str]:
             ],
             "energy distance, 0 is your songs themselves",
         )  # fmt: skip
+        yield "</div>"
     if report.choice.rule:
         yield "<h3>The rule</h3>"
         yield from paragraphs(filter(None, report.choice.rule.split("\n")), "quiet")
@@ -230,100 +233,6 @@ def controls(report: Report) -> Iterator[str]:
          for row in report.controls.rows],
         words=True,
     )  # fmt: skip
-
-
-def _losses(report: Report) -> Iterator[str]:
-    """Training loss as a running mean, held-out loss, and the base's."""
-    steps = [row for row in entries(report.curves, "steps") if _numbers(row, 3)]
-    window = max(1, round(SMOOTH * len(steps)))
-    training = [
-        (steps[end - 1][1], sum(row[2] for row in steps[max(0, end - window):end])
-         / len(steps[max(0, end - window):end]))
-        for end in range(window, len(steps) + 1)
-    ]  # fmt: skip
-    held_out = [row for row in entries(report.curves, "held_out") if _numbers(row, 4)]
-    yield from curves(
-        "Loss while it trained",
-        [
-            Line("training songs, running mean", training),
-            Line("held out", [(row[1], row[2]) for row in held_out]),
-            Line("held out, base without adapter", [(row[1], row[3]) for row in held_out]),
-        ],
-        "epoch",
-        "loss",
-    )
-
-
-def _differences(report: Report) -> Iterator[str]:
-    """Adapter − base over epochs, held-out and training songs."""
-    yield from curves(
-        "Held out against training: the difference to the base",
-        [
-            _line("held out", report.checkpoints, lambda one: _difference(one, "held_out")),
-            _line("training songs", report.checkpoints, lambda one: _difference(one, "training")),
-        ],
-        "epoch",
-        "loss − base’s loss",
-        zero=True,
-    )
-
-
-def _bands(report: Report) -> Iterator[str]:
-    """The held-out difference where there is much noise, some, or little."""
-    yield from curves(
-        "Held out, by how much noise there was",
-        [
-            _line(
-                words,
-                report.checkpoints,
-                lambda one, band=band: estimate(
-                    one.evidence, "held_out", "bands", band, "difference"
-                ),
-                band=False,
-            )
-            for band, words in BANDS
-        ],
-        "epoch",
-        "loss − base’s loss",
-        zero=True,
-    )
-
-
-def _songs(report: Report) -> Iterator[str]:
-    """The held-out difference of the recommended checkpoint, song by song."""
-    best = chosen(report)
-    losses = dig(best.evidence if best else None, "held_out", "songs")
-    names = {song.song: song.name or song.song for song in report.dataset.songs}
-    if isinstance(losses, dict):
-        rows = [
-            Interval(names.get(song, song), value)
-            for song in losses
-            if (value := number(losses, song, "difference")) is not None
-        ]
-        if best and 0 < len(rows) <= 24:
-            axis = "loss − base’s loss (less is better)"
-            yield from intervals(f"Held out, song by song: {called(best)}", rows, axis, bars=True)
-
-
-def _line(
-    name: str,
-    judged: Sequence[Judged],
-    value: Callable[[Judged], Estimate | None],
-    band: bool = True,
-) -> Line:
-    found = [(one.epoch, value(one)) for one in judged if one.epoch is not None]
-    known = [(at, one) for at, one in found if one is not None and one.value is not None]
-    points = [(float(at), one.value) for at, one in known if one.value is not None]
-    ribbon = [
-        (float(at), one.low, one.high)
-        for at, one in known
-        if one.low is not None and one.high is not None
-    ]
-    return Line(name, points, ribbon if band else ())
-
-
-def _difference(judged: Judged, side: str) -> Estimate | None:
-    return estimate(judged.evidence, side, "difference")
 
 
 def _rows(report: Report, judged: Sequence[Judged], kind: str, key: str) -> list[Interval]:
@@ -374,8 +283,7 @@ def _style_table(report: Report, judged: Sequence[Judged]) -> Iterator[str]:
         )
         for one in judged
     ]
-    columns = ("checkpoint", "distance", "nearer than base by", "p", "position",
-               "position in latents", "")  # fmt: skip
+    columns = ("checkpoint", "distance", "nearer than base by", "p", "position", "in latents", "")
     yield from table(
         "Style, with 90 % intervals over songs and clips; p is of a shuffle of the labels, times "
         "the number of comparisons",
@@ -408,10 +316,3 @@ def _percent(share: float | None) -> str:
 
 def _place(rows: Sequence[Sequence[str]], name: str | None) -> int | None:
     return next((number for number, row in enumerate(rows) if row[0] == name), None)
-
-
-def _numbers(row: object, count: int) -> bool:
-    """Whether a row of a curve holds so many numbers."""
-    return isinstance(row, list) and len(row) >= count and all(
-        isinstance(value, int | float) for value in row[:count]
-    )  # fmt: skip

@@ -21,6 +21,7 @@ STYLE = """
 .grid { display: grid; gap: .75rem; margin: .5rem 0 0; padding: 0; list-style: none;
   grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
 .grid .player { grid-template-columns: auto minmax(0, 1fr); }
+.grid .clock { display: none; } .grid .playing .clock { display: block; }
 .cell { min-width: 0; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem; }
 .cell.strong { border: 2px solid var(--accent); padding: calc(.6rem - 1px); }
 .cell h4, .pair h4 { margin: 0 0 .4rem; font-size: .92rem; overflow-wrap: anywhere; }
@@ -155,10 +156,12 @@ def strengths(report: Report, shown: Shown, players: Players) -> Iterator[str]:
 
 def copies(report: Report, players: Players) -> Iterator[str]:
     """Every clip that follows a song, beside the passage that it follows."""
-    clips = {clip.file: clip for clip in report.clips}
-    names = {file.rpartition("/")[2].rpartition(".")[0]: file for file in clips}
+    files = [clip.file for clip in report.clips]
+    names = {file.rpartition("/")[2].rpartition(".")[0]: file for file in files}
     done = 0
-    for judged in (*report.checkpoints, *report.strengths):
+    wanted = (report.choice.checkpoint, report.choice.strength)
+    every = [*report.checkpoints, *report.strengths]
+    for judged in sorted(every, key=lambda one: (one.name, one.strength) != wanted):
         for looked in entries(judged.copies, "clips"):
             file = names.get(text(looked, "clip").rpartition("/")[2].removesuffix(".flac"))
             found = entries(looked, "matches")
@@ -242,7 +245,7 @@ def _asked(prompt: Prompt) -> Iterator[str]:
 
 
 def _marks(clip: Clip) -> str:
-    place = "" if clip.closeness is None else f"{shown_number(clip.closeness)} "
+    place = "" if clip.closeness is None else f"at {shown_number(clip.closeness)} "
     marks = {"strong": ("copies", "bad"), "look and listen": ("copy?", "warn")}
     loops = {"loop": ("loop", "bad"), "much repetition": ("repeats", "warn")}
     found = [badge(*kind) for kind in (marks.get(clip.copied), loops.get(clip.loop)) if kind]

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from acestep.data.files import write_text
-from acestep.pages import head, paragraphs
+from acestep.pages import head, paragraphs, table
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,8 @@ def _lines(root: Path, page: Page) -> Iterator[str]:
     yield f"<header>\n<h1>{title}</h1>"
     yield from paragraphs(page.lead)
     yield "</header>\n<main>\n<section>\n<h2>In numbers</h2>"
-    yield from _table(page.table)
+    numbers = page.table
+    yield from table(numbers.caption, numbers.columns, numbers.rows, strong=numbers.strong)
     yield from paragraphs(page.explanation, "quiet")
     yield "</section>"
     for shelf in page.shelves:
@@ -92,18 +93,6 @@ def _lines(root: Path, page: Page) -> Iterator[str]:
     yield "</div>\n</section>\n<section>\n<h2>What was typed</h2>"
     yield f'<div class="wide"><pre><code>{escape(chr(10).join(page.commands))}</code></pre></div>'
     yield "</section>\n</main>\n</body>\n</html>"
-
-
-def _table(table: Table) -> Iterator[str]:
-    yield '<div class="wide" role="region" aria-label="Numbers" tabindex="0">\n<table>'
-    yield f"<caption>{escape(table.caption)}</caption>\n<thead><tr>"
-    yield "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
-    yield "</tr></thead>\n<tbody>"
-    for number, (name, *cells) in enumerate(table.rows):
-        kind = ' class="strong"' if number == table.strong else ""
-        numbers = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        yield f'<tr{kind}><th scope="row">{escape(name)}</th>{numbers}</tr>'
-    yield "</tbody>\n</table>\n</div>"
 
 
 def _clip(root: Path, clip: Clip, name: str) -> Iterator[str]:

@@ -8,8 +8,9 @@ from acestep.config import COMMANDS
 from acestep.errors import ConfigError
 from acestep.flags import parse
 from acestep.knobs import Knob, knobs
-from acestep.web.controls import command
+from acestep.web.controls import command, knob_of
 from acestep.web.job_files import Job
+from acestep.web.service import read_service
 from acestep.web.workspace import Workspace
 
 
@@ -26,6 +27,9 @@ def order(
 def words_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> list[str]:
     """The command line of an order, with every path whole; raises what ``order`` raises."""
     whole = dict(values)
+    if verb == "preprocess":
+        chosen = read_service(workspace).preprocessing()
+        whole |= {name: value for name, value in chosen.items() if _is_default(verb, name, whole)}
     problems = []
     for knob in knobs(COMMANDS[verb]):
         try:
@@ -41,6 +45,11 @@ def words_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> lis
 def config_for(workspace: Workspace, verb: str, values: Mapping[str, Any]) -> Any:
     """The config of an order, for what is answered at once; raises what ``order`` raises."""
     return parse(verb, words_for(workspace, verb, values)[1:]).config
+
+
+def _is_default(verb: str, name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a page leaves a knob as it is."""
+    return values.get(name) in (None, "", knob_of(verb, name).default)
 
 
 def _within(workspace: Workspace, knob: Knob, value: Any) -> Any:

@@ -18,7 +18,9 @@ class RecommendedSlider(gr.Slider):
         if payload is None:
             return None
         return int(payload) if float(payload).is_integer() else float(payload)
-    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from collections.abc import Callable, Sequence
+    from typing import TYPE_CHECKING, Any, Literal
+
     from gradio.blocks import Block
     if TYPE_CHECKING:
         from gradio.components import Timer

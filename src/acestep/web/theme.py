@@ -13,6 +13,7 @@ CSS = """
 footer { display: none !important; }
 .block:has(> .wrap.hide):has(.prose:empty) { display: none; }
 .hero h1 { font-size: 1.6rem; margin: .5rem 0 .1rem; }
+.step { font-size: 1.15rem; font-weight: 600; margin-top: 1rem; }
 .hero p { color: var(--body-text-color-subdued); margin: 0; }
 .problem { border-left: 4px solid var(--error-border-color); padding: .6rem .9rem;
   background: var(--error-background-fill); border-radius: .4rem; overflow-wrap: anywhere; }

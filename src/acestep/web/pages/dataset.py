@@ -71,7 +71,6 @@ def build(workspace: Workspace) -> None:
     settings = _settings(workspace, path, told)
     labelling = _labelling(workspace, path)
     form = _form(path)
-    _saving(workspace, path)
 
     def upload(given: list[str] | None, folder: str, request: gr.Request) -> str:
         return take_uploads(workspace, given or [], folder, language_of(request.headers))
@@ -86,6 +85,7 @@ def build(workspace: Workspace) -> None:
     _loading(workspace, form, told, settings, [load.click, scanning.ended.change])
     _editing(workspace, form)
     _following(workspace, form, labelling)
+    _saving(workspace, path)
 
 
 def _settings(workspace: Workspace, path: Any, told: gr.HTML) -> dict[str, Any]:
@@ -138,7 +138,8 @@ def _form(path: Any) -> Form:
     gr.Markdown(t("dataset.step.edit"), elem_classes="step")
     table = gr.Dataframe(
         headers=[*COLUMNS], label=t("dataset.table"), interactive=False, wrap=False,
-        max_height=380, elem_id="dataset-table", static_columns=list(range(len(COLUMNS))),
+        max_height=380, max_chars=48, elem_id="dataset-table",
+        static_columns=list(range(len(COLUMNS))),
     )  # fmt: skip
     with gr.Row(elem_classes="row"):
         number = gr.Slider(1, 2, 1, step=1, label=t("dataset.choose"), elem_id="dataset-number")
@@ -226,8 +227,7 @@ def _editing(workspace: Workspace, form: Form) -> None:
     which = [form.path, form.number]
     typed = [*which, *form.fields.values()]
     for field in form.fields.values():
-        event = field.input if not isinstance(field, gr.Checkbox) else field.input
-        event(keep, typed, None, **HIDDEN, trigger_mode="always_last")
+        field.input(keep, typed, None, **HIDDEN, trigger_mode="always_last")
     form.table.select(_row_of, None, form.number, api_visibility="private")
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)

@@ -1,3 +1,88 @@
-"""Texts of the music part."""
+"""Texts of Service Configuration and Generate."""
 
-WORDS: dict[str, tuple[str, str]] = {}
+WORDS: dict[str, tuple[str, str]] = {
+    "service.intro": (
+        "Which model plays, on what, and which adapters act. Nothing is loaded before it is used.",
+        "어떤 모델을 어디에서 쓰고 어떤 어댑터를 켤지 정합니다. 쓰기 전에는 불러오지 않습니다.",
+    ),
+    "service.model": ("Model", "모델"),
+    "service.models": (
+        "Models: those here, and those that can be downloaded",
+        "모델: 있는 것과 내려받을 수 있는 것",
+    ),
+    "service.here": ("here, {size}", "있음, {size}"),
+    "service.not_here": (
+        "downloaded when it is first used, about {size}",
+        "처음 쓸 때 내려받습니다, 약 {size}",
+    ),
+    "service.device": ("Device", "장치"),
+    "service.precision": ("Precision", "정밀도"),
+    "service.offload": ("Offload to CPU", "CPU로 오프로드"),
+    "service.offload_dit": ("Offload DiT to CPU", "DiT를 CPU로 오프로드"),
+    "service.tiled": ("Use Tiled Encode", "타일 인코딩 사용"),
+    "service.found": (
+        "Found: {device}, {precision}. Free: {free} of {total}. Weights to load: {need}.",
+        "찾은 장치: {device}, {precision}. 남은 메모리: {total} 중 {free}. 불러올 가중치: {need}.",
+    ),
+    "service.too_big": (
+        "That is more than is free: offload, or choose a smaller model.",
+        "남은 메모리보다 큽니다: 오프로드하거나 더 작은 모델을 고르세요.",
+    ),
+    "service.lora": ("LoRA Path", "LoRA 경로"),
+    "service.lora.info": (
+        "Adapter folder, file, checkpoint or run.",
+        "어댑터 폴더, 파일, 체크포인트, 실행.",
+    ),
+    "service.load": ("Load LoRA", "LoRA 불러오기"),
+    "service.unload": ("Unload", "내리기"),
+    "service.use": ("Use LoRA", "LoRA 사용"),
+    "service.strength": ("Strength", "강도"),
+    "service.chosen": ("Chosen adapter", "고른 어댑터"),
+    "service.on": ("Acts", "작동"),
+    "service.adapters": ("Adapters", "어댑터"),
+    "service.column.name": ("Name", "이름"),
+    "service.column.tag": ("Tag", "태그"),
+    "service.column.base": ("Base", "기본 모델"),
+    "service.column.kind": ("Kind, rank", "종류, 랭크"),
+    "service.column.songs": ("Songs", "곡 수"),
+    "service.column.well": ("How well", "성과"),
+    "service.column.strength": ("Strength", "강도"),
+    "service.column.on": ("Acts", "작동"),
+    "service.column.path": ("Path", "경로"),
+    "generate.intro": (
+        "Write what you want to hear. The adapters of Service Configuration act.",
+        "듣고 싶은 음악을 적으세요. 서비스 설정의 어댑터가 작동합니다.",
+    ),
+    "generate.add_tag": ("Add the adapter's tag", "어댑터 태그 넣기"),
+    "generate.tag_missing": (
+        "The caption lacks “{tag}”, the tag of an adapter that acts: its style may stay away.",
+        "캡션에 작동 중인 어댑터의 태그 “{tag}”가 없습니다: 스타일이 나오지 않을 수 있습니다.",
+    ),
+    "generate.sections": ("Add a section:", "구간 넣기:"),
+    "generate.count": ("Songs (seeds)", "곡 수 (시드)"),
+    "generate.count.info": (
+        "How many, each with the next seed.",
+        "몇 곡을 만들지. 곡마다 다음 시드를 씁니다.",
+    ),
+    "generate.start": ("Generate", "생성"),
+    "generate.ab": ("A/B: adapter off and on", "A/B: 어댑터 끄고 켜기"),
+    "generate.source": ("Source and reference", "원본과 참조"),
+    "generate.window": (
+        "Drag over the waveform to choose what is repainted.",
+        "파형 위를 끌어 다시 그릴 구간을 고르세요.",
+    ),
+    "generate.results": ("Results", "결과"),
+    "generate.result": ("Result {n}", "결과 {n}"),
+    "generate.chosen": ("Chosen result", "고른 결과"),
+    "generate.format": ("Download as", "내려받을 형식"),
+    "generate.download": ("Download", "내려받기"),
+    "generate.repaint": ("Send to repaint", "다시 그리기로 보내기"),
+    "generate.to_dataset": ("Add to dataset folder", "데이터셋 폴더에 넣기"),
+    "generate.folder": ("Dataset folder", "데이터셋 폴더"),
+    "generate.added": (
+        "Added {file}: scan that folder again in the Dataset Builder.",
+        "{file} 파일을 넣었습니다: 데이터셋 만들기에서 그 폴더를 다시 스캔하세요.",
+    ),
+    "generate.off": ("adapter off", "어댑터 끔"),
+    "generate.on": ("adapter on", "어댑터 켬"),
+}

@@ -117,7 +117,7 @@ CURVES = {
     "worse once, at its end": ([-0.1, -0.2, -0.25, -0.22], FALLING, {}, "learning"),
     "a rise": ([-0.1, -0.2, -0.15, -0.12], FALLING, {}, "overfitting since epoch 20"),
     "a rise that is hardly noticed": ([-0.1, -0.2, -0.198, -0.197], FALLING, {}, "learning"),
-    "a rise of little that was gained": ([-0.3, -0.4, -0.38, -0.37], FALLING, {}, "learning"),
+    "at rest": ([-0.3, -0.4, -0.38, -0.37], [0.4, 0.3, 0.295, 0.29], {}, "learning"),
     "a rise of the training loss too": ([-0.2, -0.2, -0.1, -0.05], [0.3, 0.3, 0.4, 0.45], {},
                                         "learning"),
     "worse from the first step": ([0.1, 0.2, 0.3, 0.4], FALLING, {}, "overfitting since epoch 0"),

@@ -5,10 +5,10 @@ the same draws (below zero is better) and the training loss beside it. A change 
 half a percent of the base's loss on.
 
 1. *Overfitting since epoch N*: epoch N was the best by held-out loss (epoch 0 is the base), the
-   last two evaluations both lie noticeably above it, by a tenth of what had been gained or more,
-   and the training loss has fallen noticeably since. With four songs or more a rise of less than
-   2 % counts only if its interval is clear of zero. Or the training loss is below 0.01: from the
-   first such evaluation on, songs are known by heart.
+   last two evaluations both lie noticeably above it, and the training loss has fallen by 5 % or
+   more since: a run that has come to rest is none. With four songs or more a rise of less than 2 %
+   counts only if its interval is clear of zero. Or the training loss is below 0.01: from the first
+   such evaluation on, songs are known by heart.
 2. *Too early to say*: nothing was held out, or there is but one evaluation.
 3. *Learning*: the held-out loss is noticeably below the base's and its interval is clear of zero.
 4. *Too early to say* again: less than a quarter of the planned steps are done; or the training loss
@@ -33,7 +33,7 @@ BY_HEART = 0.01  # training loss
 NOTICED = 0.005  # of the base's loss
 UNSEEN = 0.001  # of the base's loss: the same, when it is said
 MOVED = 0.02  # of the base's loss: a change that needs no interval to be believed
-LOST = 0.1  # of what had been gained
+STILL_FALLING = 0.05  # of the training loss
 ENOUGH_DONE = 0.25  # of the planned steps
 
 Word = Literal["learning", "nothing learned", "overfitting", "too early to say"]
@@ -97,7 +97,7 @@ def judge(points: Sequence[Point], done: float = 1.0) -> Verdict:
     series = [_start(held[0]), *held]
     at = min(range(len(series)), key=lambda place: _gap(series[place]))
     best, last = series[at], series[-1]
-    if _rises(best, series[at + 1 :]) and _fall(best, last) > NOTICED:
+    if _rises(best, series[at + 1 :]) and _fall(best, last) >= STILL_FALLING:
         return _overfitting(best, last)
     if len(held) == 1:
         return _single(last)
@@ -221,10 +221,8 @@ def _rises(best: Point, later: Sequence[Point]) -> bool:
         return False
     rise = min(_gap(point) for point in later[-2:]) - _gap(best)
     songs = later[-1].songs.keys() & best.songs.keys()
-    if rise <= max(NOTICED, -LOST * _gap(best)):
-        return False
-    if len(songs) < FEW:
-        return True
+    if rise <= NOTICED or len(songs) < FEW:
+        return rise > NOTICED
     each = [later[-1].songs[song] - best.songs[song] for song in sorted(songs)]
     low = bootstrap_mean([each]).low
     return rise > MOVED or (low is not None and low > 0)
@@ -269,7 +267,7 @@ def _overfitting(best: Point, last: Point) -> Verdict:
     )
     return Verdict(
         "overfitting",
-        f"It learns the training songs by heart {since}: their error fell from "
+        f"It has been learning its songs by heart {since}: their error fell from "
         f"{best.training:.3f} to {last.training:.3f} while that on music it has not heard rose "
         f"from {_held_loss(best):.3f} to {_held_loss(last):.3f} (the base: {last.base_loss:.3f}). "
         f"{advice}",

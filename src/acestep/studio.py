@@ -24,6 +24,8 @@ def studio(config: StudioConfig) -> Iterator[Event]:
     yield Text(f"The studio is open: {server.address}  (Ctrl-C closes it; jobs go on)")
     try:
         threading.Event().wait()
+    except KeyboardInterrupt:
+        pass  # how it is closed
     finally:
         server.close()
     yield Finished("studio")

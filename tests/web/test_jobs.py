@@ -1,5 +1,6 @@
 """The queue with real processes: order, cancel, kill, and servers that die."""
 
+import errno
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ import psutil
 import pytest
 
 from acestep.data.files import write_json
-from acestep.errors import RunError
+from acestep.errors import DatasetError, RunError
 from acestep.web.job_files import END, EVENTS, PROCESS, Job
 from acestep.web.jobs import Jobs
 
@@ -44,7 +45,7 @@ def said(job: Job) -> list[dict]:
 def test_a_job_ends_as_its_verb_does(jobs, tmp_path):
     good = until(jobs, jobs.submit(["models"]), "done", "failed")
     assert good.state() == "done" and said(good)[-1]["event"] == "finished"
-    assert good.ended() is not None and good.process() is None
+    assert good.ended() is not None and good.processes() == []
     bad = until(jobs, jobs.submit(["check", str(tmp_path / "no.json")]), "done", "failed")
     assert bad.state() == "failed" and said(bad)[-1]["error"] == "DatasetError"
 
@@ -99,9 +100,7 @@ def test_a_killed_server_loses_nothing_and_the_next_one_goes_on(tmp_path):
 
 def test_a_job_that_was_killed_is_lost_and_can_be_done_again(jobs):
     job = jobs.submit([*LONG, "a.wav"])
-    runner = job.process()
-    assert runner is not None
-    for process in [*runner.children(recursive=True), runner]:
+    for process in job.processes():
         process.kill()
     until(jobs, job, "lost")
     again = jobs.again(job.id)
@@ -116,12 +115,14 @@ def test_a_pid_that_is_anothers_by_now_is_not_taken_for_the_job(jobs):
     until(jobs, job, "done")
     (job.folder / END).unlink()
     began = psutil.Process().create_time()
-    write_json(job.folder / PROCESS, {"pid": os.getpid(), "began": began - 50})
+    record = {"pid": os.getpid(), "began": began}
+    write_json(job.folder / PROCESS, {"runner": {**record, "began": began - 50}})
     assert job.state() == "lost"
-    write_json(job.folder / PROCESS, {"pid": os.getpid(), "began": began})
+    write_json(job.folder / PROCESS, {"runner": record})
     assert job.state() == "running"
-    (job.folder / PROCESS).write_text("{}")
-    assert job.state() == "lost"
+    for damaged in ("{}", "[]", "", '{"runner": 1, "verb": {"pid": "x", "began": null}}'):
+        (job.folder / PROCESS).write_text(damaged)
+        assert job.state() == "lost"
 
 
 def test_a_training_goes_on_where_it_was(jobs, tmp_path):
@@ -155,3 +156,37 @@ def test_damaged_folders_are_passed_over(jobs):
         (jobs.folder / name / "job.json").write_text(text)
     assert jobs.all() == []
     assert Path(jobs.folder).is_dir()
+
+
+def test_a_verb_whose_runner_was_killed_still_counts_and_can_be_stopped(jobs):
+    job, next = jobs.submit([*LONG, "a.wav"]), jobs.submit([*LONG, "b.wav"])
+    while len(job.processes()) < 2:
+        time.sleep(0.05)
+    job.processes()[0].kill()
+    while len(job.processes()) > 1:
+        time.sleep(0.05)
+    jobs.advance()
+    assert job.state() == "running" and next.state() == "waiting"
+    jobs.cancel(job.id)
+    until(jobs, job, "lost")
+    until(jobs, next, "running")
+
+
+def test_a_job_that_is_cancelled_as_it_starts_never_ends_unstopped(jobs):
+    """Whoever asks at once, while the process is just beginning, is heard all the same."""
+    for _ in range(3):
+        job = jobs.submit([*LONG, "a.wav"])
+        jobs.cancel(job.id)
+        until(jobs, job, "stopped")
+        assert job.processes() == []
+
+
+def test_a_full_disk_is_said(jobs, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DatasetError, match="No space left on device"):
+        jobs.submit(["models"])
+    monkeypatch.undo()
+    until(jobs, jobs.submit(["models"]), "done")

@@ -29,8 +29,6 @@ def control(verb: str, name: str, **options: Any) -> Any:
     """
     import gradio as gr
 
-    from acestep.web.slider import RecommendedSlider
-
     knob = knob_of(verb, name)
     shared: dict[str, Any] = {
         "label": t(f"knob.{verb}.{name}"),
@@ -48,9 +46,12 @@ def control(verb: str, name: str, **options: Any) -> Any:
         case "integer" | "number" if is_slider(knob):
             low, high = knob.recommended or (0, 1)
             step = 1 if knob.kind == "integer" else (high - low) / 100
-            return RecommendedSlider(
+            slider = gr.Slider(
                 **{"minimum": low, "maximum": high, "step": step, "value": knob.default, **shared}
             )
+            # Gradio refuses what lies beyond the ends; the config does, where it makes no sense
+            vars(slider)["preprocess"] = _as_typed
+            return slider
         case "integer" | "number" if knob.count == 1 and _is_number(shared, knob):
             precision = 0 if knob.kind == "integer" else None
             return gr.Number(**{"value": knob.default, "precision": precision, **shared})
@@ -58,6 +59,10 @@ def control(verb: str, name: str, **options: Any) -> Any:
         return gr.Dropdown(**{"value": "", "allow_custom_value": True, **shared})
     # Also numbers that are nothing by default, which Gradio's number field would show as 0
     return gr.Textbox(**{"value": knob.default_text(), **shared})
+
+
+def _as_typed(value: float | None) -> float | int | None:
+    return int(value) if value is not None and float(value).is_integer() else value
 
 
 def _is_number(options: Mapping[str, Any], knob: Knob) -> bool:

@@ -59,7 +59,9 @@ def _carry_out(folder: Path, words: tuple[str, ...]) -> int:
         if asked:
             stop(signal.SIGTERM, None)
         write_json(folder / PROCESS, {**record, "verb": _birth(children[0].pid)})
-        return children[0].wait()
+        code = children[0].wait()
+    # Asked before it could listen, it ended by the signal itself
+    return INTERRUPTED if asked and code == -signal.SIGTERM else code
 
 
 def _birth(pid: int) -> dict[str, float]:

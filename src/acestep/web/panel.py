@@ -14,6 +14,7 @@ import gradio as gr
 from acestep.errors import AceStepError
 from acestep.web.follow import Followed, progress_text
 from acestep.web.job_files import Job
+from acestep.web.named import named
 from acestep.web.orders import order
 from acestep.web.safety import problem_html
 from acestep.web.words import language_of, say, t
@@ -55,7 +56,9 @@ class Panel:
             return "", job.id
 
         id = gr.Textbox(visible=False)
-        return button.click(start, list(inputs.values()), [self.problem, id], api_name=api_name)
+        start.__doc__ = f"Order ``acestep {verb}``: what is wrong, if anything, and the job's id."
+        handler = named(start, names)
+        return button.click(handler, list(inputs.values()), [self.problem, id], api_name=api_name)
 
     def order(self, verb: str, values: Mapping[str, Any], title: str = "") -> Job:
         """Put a verb into the queue as this panel's; raises ``ConfigError``."""

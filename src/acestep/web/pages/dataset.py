@@ -24,6 +24,7 @@ from acestep.web.builder import (
 )
 from acestep.web.controls import control
 from acestep.web.drafts import Drafts
+from acestep.web.named import named
 from acestep.web.panel import Panel, job_panel
 from acestep.web.songs import COLUMNS, FIELDS, changes
 from acestep.web.uploads import take_uploads
@@ -139,6 +140,7 @@ def _form(path: Any) -> Form:
     table = gr.Dataframe(
         headers=[*COLUMNS], label=t("dataset.table"), interactive=False, wrap=False,
         max_height=380, max_chars=48, elem_id="dataset-table",
+        column_widths=[60, 170, 80, 80, 90, 70, 110, 360, 360],
         static_columns=list(range(len(COLUMNS))),
     )  # fmt: skip
     with gr.Row(elem_classes="row"):
@@ -210,7 +212,7 @@ def _editing(workspace: Workspace, form: Form) -> None:
             changed = changes(song, dict(zip(FIELDS, typed, strict=True)))
             Drafts(workspace, workspace.path(file)).keep(song.id, changed)
 
-    def save(file: str, number: float, request: gr.Request, *typed: Any) -> list[Any]:
+    def save(request: gr.Request, file: str, number: float, *typed: Any) -> list[Any]:
         """Write the song's changed labels into the dataset."""
         values = dict(zip(FIELDS, typed, strict=True))
         return save_song(workspace, file, int(number), values, language_of(request.headers))
@@ -232,8 +234,9 @@ def _editing(workspace: Workspace, form: Form) -> None:
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)
     _show_after(workspace, form, form.number.change(lambda: None, None, None, **HIDDEN))
+    handler = named(save, ["file", "number", *FIELDS], request=True)
     saved = buttons["save_changes"].click(
-        save, typed, [form.table, form.notice], api_name="save_changes"
+        handler, typed, [form.table, form.notice], api_name="save_changes"
     )
     saved.then(
         lambda file, number: encoder_text(workspace, file, int(number)), which, form.encoder,

@@ -9,6 +9,7 @@ import gradio as gr
 
 from acestep.errors import AceStepError
 from acestep.web.controls import control
+from acestep.web.named import named
 from acestep.web.panel import Panel, job_panel
 from acestep.web.results import FORMATS, MOST, add_to_dataset, converted, made_by, orders
 from acestep.web.safety import check_upload, problem_html
@@ -56,7 +57,8 @@ def build(workspace: Workspace) -> None:
             """Order pieces; what is wrong, if anything, and the ids of the jobs."""
             return order_pieces(workspace, panel, inputs, values, both=ab)
 
-        return generate
+        names = [*inputs.knobs, "src_audio", "reference_audio", "count"]
+        return named(generate, names)
 
     ids = gr.JSON(visible=False)
     start.click(ordering(ab=False), inputs.all, [panel.problem, ids], api_name="generate")
@@ -237,7 +239,7 @@ def _using(workspace: Workspace, inputs: Inputs, chosen: gr.Dropdown) -> None:
         except AceStepError as error:
             return [gr.skip(), gr.skip(), problem_html(error)]
 
-    def put(file: str, target: str, request: gr.Request, *values: Any) -> str:
+    def put(request: gr.Request, file: str, target: str, *values: Any) -> str:
         """Copy the chosen piece into a folder of songs, with its labels beside it."""
         labels = dict(zip(inputs.knobs, values, strict=True))
         try:
@@ -250,7 +252,8 @@ def _using(workspace: Workspace, inputs: Inputs, chosen: gr.Dropdown) -> None:
     for component in (chosen, form):
         component.change(make, [chosen, form], download, **HIDDEN)
     repaint.click(send, chosen, [inputs.source, inputs.knobs["task"], told], **HIDDEN)
-    add.click(put, [chosen, folder, *inputs.knobs.values()], told, api_name="add_to_dataset")
+    handler = named(put, ["file", "folder", *inputs.knobs], request=True)
+    add.click(handler, [chosen, folder, *inputs.knobs.values()], told, api_name="add_to_dataset")
 
 
 def _label(file: Path, language: str) -> str:

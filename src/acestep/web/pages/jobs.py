@@ -26,7 +26,9 @@ def build(workspace: Workspace) -> None:
         headers=[*_COLUMNS],
         label=t("jobs.table"),
         interactive=False,
-        wrap=True,
+        wrap=False,
+        max_chars=70,
+        column_widths=[150, 110, 330, 150, 210],
         elem_id="jobs-table",
     )
     chosen = gr.Textbox(label=t("jobs.chosen"), info=t("jobs.choose"), elem_id="jobs-chosen")
@@ -57,7 +59,7 @@ def build(workspace: Workspace) -> None:
         button.click(
             _acting(workspace, name), chosen, problem, api_name=f"job_{name}"
         ).then(show, chosen, view, **hidden)
-    gr.api(lambda: listing(workspace), api_name="jobs")
+    gr.api(_listing(workspace), api_name="jobs")
     gr.api(_watching(workspace), api_name="watch_job")
 
 
@@ -120,6 +122,14 @@ def listing(workspace: Workspace) -> list[dict[str, Any]]:
         {"id": job.id, "title": job.title, "state": job.state(), "words": list(job.words)}
         for job in workspace.jobs.all()
     ]
+
+
+def _listing(workspace: Workspace) -> Any:
+    def jobs() -> list[dict[str, Any]]:
+        """Every job: id, title, state, command."""
+        return listing(workspace)
+
+    return jobs
 
 
 def _watching(workspace: Workspace) -> Any:

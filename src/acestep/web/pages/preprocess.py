@@ -8,6 +8,7 @@ import gradio as gr
 from acestep.errors import AceStepError
 from acestep.events import Finished, Skipped
 from acestep.web.controls import control
+from acestep.web.named import named
 from acestep.web.orders import config_for
 from acestep.web.panel import job_panel
 from acestep.web.safety import problem_html
@@ -39,9 +40,10 @@ def build(workspace: Workspace) -> None:
             workspace, dict(zip(inputs, values, strict=True)), language_of(request.headers)
         )
 
-    look.click(outlook, list(inputs.values()), state, api_name="preprocess_outlook")
+    handler = named(outlook, inputs, request=True)
+    look.click(handler, list(inputs.values()), state, api_name="preprocess_outlook")
     panel.starts(start, "preprocess", inputs, api_name="preprocess")
-    panel.ended.change(outlook, list(inputs.values()), state, api_visibility="private")
+    panel.ended.change(handler, list(inputs.values()), state, api_visibility="private")
 
 
 def outlook_html(workspace: Workspace, values: dict[str, Any], language: str) -> str:

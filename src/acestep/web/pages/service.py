@@ -13,6 +13,7 @@ from acestep.data.files import size_text
 from acestep.errors import AceStepError
 from acestep.model.find import list_models
 from acestep.web.controls import knob_of
+from acestep.web.named import named
 from acestep.web.safety import problem_html
 from acestep.web.service import Service, adapter_rows, read_service, write_service
 from acestep.web.words import language_of, say, t
@@ -21,6 +22,7 @@ from acestep.web.workspace import Workspace
 COLUMNS = ("name", "tag", "base", "kind", "songs", "well", "strength", "on", "path")
 # Bytes of the published checkpoints with VAE and text encoder, in bfloat16
 DOWNLOADS = {"xl": 11.5e9, "": 6.3e9}
+CHOICES = ("model", "device", "precision", "offload", "offload_dit", "tiled")
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -55,8 +57,7 @@ def build(workspace: Workspace) -> None:
 
     def configure(request: gr.Request, *values: Any) -> str:
         """Keep model, device, precision and offload; say what memory they need."""
-        names = ("model", "device", "precision", "offload", "offload_dit", "tiled")
-        service = replace(read_service(workspace), **dict(zip(names, values, strict=True)))
+        service = replace(read_service(workspace), **dict(zip(CHOICES, values, strict=True)))
         try:
             if Path(service.model).expanduser().exists():
                 workspace.path(service.model)  # a path to a model lies below a root
@@ -65,8 +66,9 @@ def build(workspace: Workspace) -> None:
             return problem_html(error)
         return memory_html(service, language_of(request.headers))
 
+    handler = named(configure, CHOICES, request=True)
     for component in choices:
-        component.input(configure, choices, found, **HIDDEN)
+        component.input(handler, choices, found, **HIDDEN)
     models = gr.HTML(elem_id="service-models", padding=False)
     _adapters(workspace)
     shown = gr.Timer(0.2)
@@ -89,8 +91,8 @@ def _adapters(workspace: Workspace) -> None:
         load = gr.Button(t("service.load"), variant="primary", elem_id="service-load")
     problem = gr.HTML(elem_id="service-problem", padding=False)
     table = gr.Dataframe(
-        headers=[*COLUMNS], label=t("service.adapters"), interactive=False, wrap=True,
-        elem_id="service-adapters",
+        headers=[*COLUMNS], label=t("service.adapters"), interactive=False, wrap=False,
+        elem_id="service-adapters", column_widths=[130, 110, 90, 110, 80, 260, 100, 80, 260],
     )  # fmt: skip
     with gr.Row(elem_classes="row"):
         chosen = gr.Dropdown(

@@ -125,7 +125,7 @@ TESTED_ELSEWHERE = {
     "configs": {
         "test_config.py": {
             "base", "dataset", "adapters", "music", "augmenting", "checking", "sharing",
-            "advising", "sweeping",
+            "advising", "sweeping", "evaluating",
         },
     },
     "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},
@@ -135,8 +135,11 @@ TESTED_ELSEWHERE = {
         "judging/test_ab.py": {"ab_page"},
         "judging/test_page.py": {"page_curves", "page_numbers", "page_sounds", "players"},
         "judging/test_report.py": {"layout"},
+        "test_evaluate.py": {
+            "making", "measuring", "others", "panel", "record", "seating", "subject", "summary",
+        },
     },
-    "training": {"test_train.py": {"session", "step"}, "test_reproduce.py": {"provenance"}},
+    "training": {"test_train.py": {"session", "step", "reader"}, "test_reproduce.py": {"provenance"}},
 }
 
 

@@ -76,14 +76,18 @@ class Folder:
         return max(TOLERANT, self.best_tolerant)
 
     @property
+    def raised(self) -> bool:
+        """Whether different songs here are more alike than is usual, so that thresholds rose."""
+        return self.best_strict > STRICT or self.best_tolerant > TOLERANT
+
+    @property
     def false_alarms(self) -> float:
         """How many clips of one that copies nothing are expected to be flagged.
 
         Of n + 1 songs that are all alike, 2 make the pair that is most alike: so likely is it that
         a new song reaches beyond all pairs of n.
         """
-        raised = self.best_strict > STRICT or self.best_tolerant > TOLERANT
-        return max(FALSE_ALARMS, 2 * raised / (len(self.songs) + 1))
+        return max(FALSE_ALARMS, 2 * self.raised / (len(self.songs) + 1))
 
     def grade(self, match: Match) -> Grade:
         """What a match says by the folder's thresholds."""

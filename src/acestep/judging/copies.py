@@ -34,6 +34,10 @@ __all__ = [
 ENOUGH = 100  # pairs that "more alike than 99 %" needs
 PLANTED = 3  # songs
 SEMITONES, TEMPO, KBIT = -1.0, 1.02, 64  # how a planted copy is disguised
+MISSES = (
+    "Of copies that were played anew this test misses one in five, of those in another key too "
+    "three in ten; under four seconds it says nothing."
+)
 NEAR, IN_TUNE, IN_TIME = 2.0, 0.5, 0.03  # seconds, semitones, tempo: what finding it allows
 
 
@@ -265,10 +269,10 @@ def _trust(copying: Copying) -> list[str]:
             f"{clock(planted.at)} (strict {planted.looked.strict:.0f}, tolerant "
             f"{planted.looked.tolerant:.0f}; {_reach(folder)})."
         )
-    if copying.planted and not missed:
+    if found := len(copying.planted) - len(missed):
         lines.append(
-            f"{len(copying.planted)} copies were planted (a semitone lower, 2 % faster, MP3) and "
-            "all were found."
+            f"Planted copies found: {found} of {len(copying.planted)} (a semitone lower, 2 % "
+            "faster, through MP3)."
         )
     if not copying.planted:
         lines.append("No copy was planted, so nothing shows that the detector works here.")
@@ -279,9 +283,9 @@ def _trust(copying: Copying) -> list[str]:
             f"{flagged} were flagged."
         )
     lines += [f"Songs of the folder repeat each other: {one.sentence()}" for one in folder.repeats]
-    if folder.best and folder.best_tolerant > 2 * folder.tolerant / 2:
+    if folder.best and folder.raised:
         lines.append(f"The most alike different songs: {folder.best.sentence()}")
-    return lines
+    return [*lines, MISSES]
 
 
 def _count(looked: tuple[Looked, ...], grade: Grade) -> int:

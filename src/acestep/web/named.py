@@ -14,9 +14,11 @@ def named(handler: Callable[..., Any], names: Iterable[str], *, request: bool = 
     parameters of an endpoint, and to know where the request goes.
     """
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [inspect.Parameter(name, kind) for name in names]
+    # Nothing for a default: an endpoint's caller may leave out what is empty on the page
+    parameters = [inspect.Parameter(name, kind, default=None) for name in names]
     if request:
-        parameters.insert(0, inspect.Parameter("request", kind, annotation=gr.Request))
+        asking = inspect.Parameter("request", kind, annotation=gr.Request)
+        parameters.insert(0, asking)
 
     def call(*values: Any) -> Any:
         return handler(*values)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -76,13 +77,13 @@ def test_the_best_is_found_and_a_run_that_diverges_is_only_a_failure(tensors, tm
 
 def test_the_hopeless_are_given_up_and_a_killed_one_is_a_failure(tensors, tmp_path):
     search = "learning_rate = [1.0, 2.0, 3.0, 4.0, 1e-9, 1e-8]"
-    config = write(tmp_path, tensors, search, epochs=60, validate_every=1)
+    config = write(tmp_path, tensors, search, epochs=40, validate_every=1)
     plan = read_plan(config)
     plan.output.mkdir()
     study = Study(plan.output, plan)
     for _ in range(4):  # four that went well, so that there is something to compare with
         row = study.ask()
-        for epoch in range(8, 40):
+        for epoch in range(8, 30):
             study.report(row.number, epoch, -0.9)
         study.finish(row.number, "done", -0.9)
     killed = False
@@ -98,15 +99,15 @@ def test_the_hopeless_are_given_up_and_a_killed_one_is_a_failure(tensors, tmp_pa
     assert "killed by signal 9" in states["trial 5 failed"]
     assert not (tmp_path / "s" / "trials" / "0004" / "STOP").exists()
     row = Study(plan.output, plan).rows()[4]
-    assert 12 <= max(row.reports) < 60  # a fifth of the epochs is everybody's
+    assert 8 <= max(row.reports) < 40  # a fifth of the epochs is everybody's
 
 
 def test_a_sweep_that_was_killed_goes_on_where_it_was(tensors, tmp_path):
-    config = write(tmp_path, tensors, "learning_rate = [1e-3]", epochs=16, save_every=1)
+    config = write(tmp_path, tensors, "learning_rate = [1e-3]", epochs=8, save_every=1)
     command = [sys.executable, "-m", "acestep", "sweep", str(config.sweep), "--sampler", "grid"]
     process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
-        if "epoch 4" in line:
+        if "epoch 2" in line:
             break
     process.kill()
     process.wait()
@@ -121,10 +122,42 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was(tensors, tmp_path):
     assert not _trainers(run)
     notes = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     assert any("going on from" in note.get("message", "") for note in notes)
-    once = TrainConfig(tensors=tensors, output=tmp_path / "once", learning_rate=1e-3, epochs=16,
+    once = TrainConfig(tensors=tensors, output=tmp_path / "once", learning_rate=1e-3, epochs=8,
                        **FIXED)  # fmt: skip
     list(train(once))
-    assert same(adapter(run, 16), adapter(tmp_path / "once", 16))
+    assert same(adapter(run, 8), adapter(tmp_path / "once", 8))
+
+
+def test_trials_may_be_judged_by_what_is_heard(tensors, tmp_path, monkeypatch):
+    """The report is made up here: ``acestep evaluate`` has tests of its own."""
+    config = write(tmp_path, tensors, "shift = [1.0, 3.0]", epochs=2)
+    config = config.model_copy(update={"judge": "evaluate"})
+    real, asked = subprocess.Popen, []
+
+    def popen(words, **rest):
+        asked.append(words[3:])
+        code = "pass"
+        if words[3] == "evaluate":
+            run = Path(words[4])
+            candidate = {"checkpoint": "epoch_2", "strength": 1.0, "out": None}
+            candidate["score"] = 0.6 - 0.2 * int(run.name)
+            choice = {**candidate, "candidates": [candidate]}
+            (run / "evaluation").mkdir()
+            (run / "evaluation" / "report.json").write_text(json.dumps({"choice": choice}))
+        else:
+            run = parse("train", words[4:-1]).config
+            list(train(run))
+        return real([sys.executable, "-c", code], **rest)
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    *_, last = sweep(config)
+    assert last.facts["best"]["score"] == pytest.approx(0.4)
+    assert last.facts["best"]["checkpoint"] == "epoch_2"
+    assert "--shift 3.0" in last.facts["best"]["command"] or last.facts["best"]["trial"] == 1
+    runs = [str(tmp_path / "s" / "trials" / f"{number:04}") for number in (0, 1)]
+    assert [words for words in asked if words[0] == "evaluate"] == [
+        ["evaluate", run, "--quick", "--json"] for run in runs
+    ]
 
 
 def test_a_stop_before_anything_began_can_be_gone_on_from(tensors, tmp_path):

@@ -76,8 +76,8 @@ def _probe(
     values = advice.values()
     per_step = values["batch_size"] * values["gradient_accumulation"]
     steps = values["epochs"] * -(-situation.clips // per_step)
-    wanted = config.probe and situation.machine.here and situation.measured
-    if not wanted or not is_cheap(advice.time, steps):
+    here = situation.machine.here and situation.base.present and situation.measured
+    if not (config.probe and here) or not is_cheap(advice.time, steps):
         return None
     beside = {"tensors": config.source, "model": config.model, "device": config.device}
     given = {name: value for name, value in beside.items() if value is not None}

@@ -21,7 +21,7 @@ def test_the_small_models_parameters_are_those_in_its_file():
         for key, entry in read_header(file)[0].items()
         if key != "__metadata__"
     )
-    assert base.variant == "turbo" and base.shape.width == 192
+    assert base.variant == "turbo" and base.shape.width == 192 and base.present
     assert base.shape.parameters == pytest.approx(counted, rel=0.01)
 
 
@@ -47,7 +47,8 @@ def test_an_adapter_has_rank_times_inputs_and_outputs(tmp_path):
 
 
 def test_a_model_that_is_not_here_is_known_by_its_name_or_not_at_all():
-    assert find_base("acestep-v15-xl-base").variant == "base"
+    published = find_base("acestep-v15-xl-base")
+    assert published.variant == "base" and not published.present
     with pytest.raises(ModelError, match="no base model"):
         find_base("my-model")
 

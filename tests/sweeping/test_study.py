@@ -60,6 +60,18 @@ def test_the_worse_are_given_up_only_after_some_are_done_and_not_at_once(tmp_pat
     assert not keen.report(good.number, 45, 99.0)
 
 
+def test_hyperband_gives_up_the_worse_of_a_bracket_early(tmp_path):
+    plan = make_plan(tmp_path, RATE, pruner="hyperband", trials=60)
+    study = Study(tmp_path, plan)
+    given_up = []
+    for number in range(60):
+        row, bad = study.ask(), number % 2
+        stopped = any(study.report(row.number, epoch, 0.5 * bad) for epoch in (10, 20, 30, 40, 50))
+        given_up += [bad] * stopped
+        study.finish(row.number, "pruned" if stopped else "done", None if stopped else 0.5 * bad)
+    assert len(given_up) > 5 and sum(given_up) > 0.7 * len(given_up)
+
+
 def test_choices_learn_from_what_was_good(tmp_path):
     """On a parabola over log rate, the later trials are nearer to its lowest point."""
     import math

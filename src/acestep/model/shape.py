@@ -56,11 +56,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Base:
-    """A base model as far as its size matters."""
+    """A base model as far as its size matters; ``present`` is whether it is on this machine."""
 
     name: str
     variant: Literal["turbo", "base", "sft"] | str
     shape: Shape
+    present: bool = False
 
 
 _2B = Shape(layers=24, width=2048, inner=6144, heads=16, kv_heads=8, head_dim=128)
@@ -96,7 +97,7 @@ def find_base(name: str | None) -> Base:
 
 def base_of(model: BaseModel) -> Base:
     """The size of a model that was found. Raises ``ModelError`` if its config lacks a size."""
-    return Base(model.name, model.variant, _read(model.config("transformer"), model))
+    return Base(model.name, model.variant, _read(model.config("transformer"), model), True)
 
 
 def _read(config: Mapping[str, Any], model: BaseModel) -> Shape:

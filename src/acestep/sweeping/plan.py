@@ -95,6 +95,12 @@ class Plan:
         return self.fixed.get("epochs", usual)
 
     @property
+    def shortest(self) -> int:
+        """Epochs up to a trial's first evaluation."""
+        usual = TrainConfig.model_fields["validate_every"].default
+        return self.fixed.get("validate_every", min(usual, self.longest or usual))
+
+    @property
     def trials(self) -> int:
         """How many trials there are to be in all."""
         combinations = self.combinations

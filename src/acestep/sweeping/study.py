@@ -165,5 +165,5 @@ def _pruner(optuna: Any, plan: Plan) -> Any:
         case "median":
             return optuna.pruners.MedianPruner(BEGINNING, n_warmup_steps=plan.longest // 5)
         case "hyperband":
-            return optuna.pruners.HyperbandPruner()
+            return optuna.pruners.HyperbandPruner(plan.shortest, plan.longest or "auto")
     return optuna.pruners.NopPruner()

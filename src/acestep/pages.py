@@ -43,9 +43,9 @@ img { width: 100%; height: auto; display: block; margin-top: .75rem; border-radi
 .wide img { max-width: 46rem; margin-top: 0; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums;
   min-width: min(100%, 30rem); }
-th, td { padding: .35rem .75rem; text-align: right; border-bottom: 1px solid var(--line);
+th, td { padding: .35rem .65rem; text-align: right; border-bottom: 1px solid var(--line);
   vertical-align: top; }
-.wide:has(> table) { padding: 1rem 0; font-size: .94rem; }
+.wide:has(> table) { padding: 1rem 0; font-size: .9rem; }
 tr > :first-child { text-align: left; padding-left: 1rem; position: sticky; left: 0;
   background: var(--card); }
 thead th { font-weight: 600; font-size: .92rem; color: var(--quiet); vertical-align: bottom; }

@@ -67,7 +67,7 @@ def test_the_verdict_comes_first_in_words(reader):
     places = [
         said.index(words)
         for words in (
-            "It learned your style: use epoch_20 at strength 1.", "fairly sure: 83%",
+            "It learned your style: use epoch_20 at strength 1.", "fairly sure: 83 %",
             "Did it learn your style?", "Is it copying?", "Clips lie nearer to your songs",
             "The same words and the same noise", "Distance of the clips to your songs",
             "Loss while it trained", "Nothing was copied.", "The style comes without the tag too.",

@@ -21,7 +21,7 @@ STYLE = """
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 figure { margin: 0; min-width: 0; background: var(--card); border: 1px solid var(--line);
   border-radius: .6rem; padding: 1rem; } figure p { margin: .5rem 0 0; }
-figcaption { margin: 0 0 .4rem; }
+figcaption { margin: 0 0 .4rem; } .charts figure:only-child { max-width: 36rem; }
 figure b { color: var(--text); font-weight: 600; }
 .chart { width: 100%; max-width: 30rem; height: auto; display: block; overflow: visible; }
 .chart text { font: 12px system-ui, sans-serif; fill: var(--quiet); }
@@ -119,7 +119,7 @@ def intervals(
         yield f'<line class="mark" y1="8" y2="{foot}" {_at("x", across(x))}/>'
     yield "</svg>"
     if marks:
-        said = "; ".join(f"{name} {_short(x)}" for name, x in marks)
+        said = "; ".join(f"{name} {x:.3g}" for name, x in marks)
         yield from paragraphs([f"Dashed: {said}."], "quiet")
     yield from paragraphs(filter(None, [note]))
     cells = [(r.name, *("" if v is None else f"{v:.3g}" for v in (r.value, r.low, r.high)))

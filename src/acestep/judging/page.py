@@ -5,13 +5,14 @@ lets a browser load nothing else. Names, captions and notes come from people and
 is escaped.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from acestep.checking.finding import few
 from acestep.data.files import reported, shown, write_text
 from acestep.judging import charts, page_numbers, page_sounds, players
-from acestep.judging.layout import Question, Report
+from acestep.judging.layout import Check, Question, Report
 from acestep.judging.page_sounds import Shown, choose_shown
 from acestep.judging.players import Players, asset
 from acestep.judging.report import laid_out, read_report
@@ -31,6 +32,7 @@ html { scroll-behavior: smooth; } section { scroll-margin-top: 1rem; }
 .chosen p { margin: 0; } .chosen b { font-size: 1.5rem; overflow-wrap: anywhere; }
 .questions { grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); }
 .questions article { gap: .4rem; } .questions .badge { align-self: flex-start; }
+.said { padding-left: 1.2rem; max-width: 46rem; margin: 1.5rem 0; } .said li { margin: .35rem 0; }
 .questions p { flex: 1; margin: 0; color: var(--text); }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; list-style: none; padding: 0;
   margin: 1.5rem 0 0; }
@@ -167,7 +169,10 @@ def _verdict(report: Report) -> Iterator[str]:
         yield from paragraphs(filter(None, [question.sentence]))
         yield "</article>"
     yield "</div>"
-    yield from paragraphs(report.verdict.sentences)
+    if report.verdict.sentences:
+        yield '<ul class="said">'
+        yield from (f"<li>{escape(one)}</li>" for one in report.verdict.sentences)
+        yield "</ul>"
     yield from paragraphs(about.notes, "quiet")
 
 
@@ -179,9 +184,8 @@ def _chosen(report: Report) -> Iterator[str]:
     yield f"<p>at strength <b>{choice.strength:g}</b></p>"
     if choice.confidence is not None:
         sure = next(word for least, word in SURE if choice.confidence >= least)
-        yield from paragraphs([
-            f"{sure}: {choice.confidence:.0%} of evaluations with other clips would choose the same"
-        ], "quiet")  # fmt: skip
+        share = f"{choice.confidence * 100:.0f} % of evaluations with other clips"
+        yield from paragraphs([f"{sure}: {share} would choose the same"], "quiet")
     yield "</div>"
 
 
@@ -215,8 +219,8 @@ def _dataset(report: Report) -> Iterator[str]:
     checks = report.dataset.checks
     if checks:
         yield '<ul class="findings">'
-        for check in checks:
-            song = f"{escape(check.song)}: " if check.song else ""
+        for check, songs in _together(checks):
+            song = f"{escape(few(songs))}: " if songs else ""
             advice = (
                 f'<br><span class="quiet">{escape(check.advice)}</span>' if check.advice else ""
             )
@@ -232,6 +236,17 @@ def _dataset(report: Report) -> Iterator[str]:
          for song in report.dataset.songs],
         words=True,
     )  # fmt: skip
+
+
+def _together(checks: Sequence[Check]) -> Iterator[tuple[Check, list[str]]]:
+    """Checks that say the same of several songs once, with the songs."""
+    songs: dict[tuple[str, str, str], list[str]] = {}
+    first: dict[tuple[str, str, str], Check] = {}
+    for check in checks:
+        key = (check.level, check.message, check.advice)
+        first.setdefault(key, check)
+        songs.setdefault(key, []).extend([check.song] if check.song else [])
+    yield from ((check, songs[key]) for key, check in first.items())
 
 
 def _settings(report: Report) -> Iterator[str]:

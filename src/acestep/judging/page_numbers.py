@@ -140,7 +140,9 @@ def copying(report: Report) -> Iterator[str]:
             columns, rows, strong=_place(rows, called(best) if best else None),
         )  # fmt: skip
         repeats = entries(judged[-1].copies, "folder", "repeats")
-        said = [f"{text(one, 'one')} and {text(one, 'other')}" for one in repeats]
+        names = {song.song: song.name or song.song for song in report.dataset.songs}
+        pairs = [(text(one, "one"), text(one, "other")) for one in repeats]
+        said = [f"{names.get(one, one)} and {names.get(two, two)}" for one, two in pairs]
         if said:
             yield from paragraphs([f"Songs that share a passage: {'; '.join(said)}."], "quiet")
 

@@ -19,7 +19,7 @@ STYLE = """
   padding: 1rem; margin: 1rem 0; min-width: 0; }
 .card > p { margin-bottom: .75rem; }
 .grid { display: grid; gap: .75rem; margin: .5rem 0 0; padding: 0; list-style: none;
-  grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); }
+  grid-template-columns: repeat(auto-fill, minmax(8.75rem, 1fr)); }
 .grid .player { grid-template-columns: auto minmax(0, 1fr); }
 .grid .clock { display: none; } .grid .playing .clock { display: block; }
 .cell { min-width: 0; border: 1px solid var(--line); border-radius: .5rem; padding: .6rem; }
@@ -177,6 +177,8 @@ def _copy(
     """A clip's passage and the song's."""
     start, end = number(match, "start") or 0.0, number(match, "end") or PASSAGE
     at, name = number(match, "at") or 0.0, text(match, "song")
+    song = next((s for s in report.dataset.songs if name in (s.name, s.song)), None)
+    name = song.name or name if song else name
     grade = text(match, "grade")
     kind = badge(grade, "bad" if grade == "strong" else "warn")
     who = _called(judged.name, judged.strength)
@@ -191,7 +193,6 @@ def _copy(
     label = f"{who}, {clock(start)} to {clock(end)}"
     yield from players.player(file, label, row=file, start=start, seconds=length)
     yield "</div>"
-    song = next((s for s in report.dataset.songs if name in (s.name, s.song)), None)
     if song is not None and song.audio is not None:
         yield f'<div dir="auto"><h4>{escape(name)}</h4>'
         label = f"{name} from {clock(at)}"

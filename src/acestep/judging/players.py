@@ -27,7 +27,7 @@ STYLE = """
 .player .picture img { height: 3.4rem; margin: 0; border-radius: 0; image-rendering: auto; }
 .player .here { position: absolute; top: 0; bottom: 0; width: 2px; background: #fff;
   box-shadow: 0 0 0 1px rgb(0 0 0 / .5); display: none; }
-.scripted .player .here { display: block; }
+.scripted .player.moved .here { display: block; }
 .player .clock { position: absolute; right: .3rem; bottom: .2rem; color: #fff; font-size: .75rem;
   background: rgb(0 0 0 / .6); border-radius: .2rem; padding: 0 .3rem; line-height: 1.4;
   font-variant-numeric: tabular-nums; }

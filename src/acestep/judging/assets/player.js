@@ -13,6 +13,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const playing = current === player && !audio.paused;
     const share = audio.duration ? audio.currentTime / audio.duration : 0;
     player.box.classList.toggle("playing", playing);
+    player.box.classList.toggle("moved", share > 0);
     button.setAttribute("aria-pressed", String(playing));
     here.style.left = `${100 * share}%`;
     const length = Number.isFinite(audio.duration) ? audio.duration : player.seconds;

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,22 @@ def test_a_persons_words_are_overwritten_only_when_told_to(dataset, tmp_path):
     a = samples(dataset)[0]
     assert (a["caption"], a["bpm"]) == ("myjazz, sidecar", 60)
     assert a["sources"]["caption"] == "sidecar"
+
+
+@pytest.mark.parametrize("seconds", [0, 1000])
+def test_what_is_edited_while_it_runs_stays(dataset, tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr(import_module("acestep.label"), "SAVE_SECONDS", seconds)
+    for name in ("a", "b"):
+        (tmp_path / f"songs/{name}.caption.txt").write_text("from the sidecar")
+    running = label(LabelConfig(dataset=dataset))
+    said = [next(running), next(running), next(running)]
+    edited(dataset, "1", caption="by hand", bpm=77)
+    edited(dataset, tag="other")
+    said += running
+    a, b, _ = samples(dataset)
+    assert (a["caption"], a["bpm"], a["sources"]["bpm"]) == ("other, by hand", 77, "person")
+    assert b["caption"] == "other, from the sidecar"
+    assert isinstance(said[-1], events.Finished)
 
 
 def test_skipping_metas_and_songs_with_a_caption(dataset, tmp_path):

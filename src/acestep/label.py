@@ -6,11 +6,12 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from acestep.checking.finding import few
 from acestep.checking.labels import READ_IN, Tokens, told
 from acestep.checking.tokens import token_counter
-from acestep.config import LabelConfig, PreprocessConfig
+from acestep.config import LABELS, LabelConfig, PreprocessConfig
 from acestep.data.audio import inspect_audio
 from acestep.data.files import shown
 from acestep.data.labels import METAS
@@ -128,6 +129,8 @@ def _counter(config: LabelConfig, dataset: Dataset) -> Tokens | None:
     )
     return token_counter(dataset, config.model) if long else None
 
+_EDITABLE = (*LABELS, "instrumental")
+
 
 class _Saver:
     """Saves a dataset as songs change: at once every so often, so that a crash costs little."""
@@ -135,6 +138,7 @@ class _Saver:
     def __init__(self, dataset: Dataset, path: Path) -> None:
         self._dataset, self._path = dataset, path
         self._before = [_state(song) for song in dataset.songs]
+        self._read = _by_id(dataset)  # what the file said when it was last looked into
         self._known, self._changed, self._saved = set[int](), set[int](), time.monotonic()
 
     @property
@@ -152,9 +156,36 @@ class _Saver:
     def save(self) -> None:
         """Save what has changed since; the version of before is kept once."""
         if self._changed - self._known:
+            self._take_edits()
             save_dataset(self._dataset, self._path, version=not self._known)
             self._known |= self._changed
             self._saved = time.monotonic()
+            self._read = _by_id(self._dataset)
+
+    def _take_edits(self) -> None:
+        """Take over what somebody changed in the file meanwhile: nobody's words are lost."""
+        if not self._path.exists():
+            return
+        now = load_dataset(self._path)
+        for name in ("name", "tag", "tag_position"):
+            setattr(self._dataset, name, getattr(now, name))
+        theirs = _by_id(now)
+        for song in self._dataset.songs:
+            before, after = self._read.get(song.id), theirs.get(song.id)
+            if before is None or after is None:
+                continue
+            for label in _EDITABLE:
+                if after[label] != before[label]:
+                    setattr(song, label, after[label][0])
+                    song.sources = {**song.sources, label: after[label][1]}
+
+
+def _by_id(dataset: Dataset) -> dict[str, dict[str, tuple[Any, str]]]:
+    """Every label of every song with its source."""
+    return {
+        song.id: {name: (getattr(song, name), song.source(name)) for name in _EDITABLE}
+        for song in dataset.songs
+    }
 
 
 def _state(song: Song) -> str:

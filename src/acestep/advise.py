@@ -16,7 +16,7 @@ from acestep.events import Event, Finished, Notice, Started, Text
 from acestep.knobs import build
 from acestep.training.advice import Recommendation
 from acestep.training.advice import advise as recommend
-from acestep.training.afterwards import Afterwards, look_at_run, message
+from acestep.training.afterwards import Afterwards, look_at_run
 from acestep.training.cost import Time
 from acestep.training.probe import is_cheap, time_steps
 from acestep.training.run import RunFolder
@@ -131,5 +131,5 @@ def after_text(found: Afterwards) -> str:
     if not found.advice:
         return "\n".join([*lines, "", "nothing needs to be changed"])
     lines += ["", "next time:"]
-    lines += [f"  {message(one)}\n      {one.reason}" for one in found.advice]
+    lines += [f"  {one.flag}\n      {one.reason}" for one in found.advice]
     return "\n".join(lines)

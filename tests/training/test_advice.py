@@ -96,6 +96,8 @@ def test_what_does_not_fit_is_said_and_cured():
     assert any(one.knob == "segment_seconds" for one in advise(tight).settings)
     hopeless = advise(replace(tight, base=find_base("acestep-v15-xl-base")))
     assert not hopeless.memory.fits and "does not fit" in hopeless.memory.sentence
+    assert "a card with" in hopeless.settings[-1].flag
+    assert hopeless.settings[-1].knob not in hopeless.values()
 
 
 def test_what_is_given_stays_and_the_rest_follows_it():

@@ -10,7 +10,7 @@ from acestep.config import TrainConfig
 from acestep.errors import RunError
 from acestep.events import Evaluation, Step
 from acestep.train import train
-from acestep.training.afterwards import About, advice_after, look_at_run, message
+from acestep.training.afterwards import About, advice_after, look_at_run
 
 CONFIG = {
     "learning_rate": 1e-4, "epochs": 500, "rank": 128, "dropout": 0.1, "warmup_steps": None,
@@ -89,6 +89,7 @@ def test_a_healthy_run_needs_nothing_and_a_short_one_more_epochs():
     assert advised(advice_after(CONFIG, run(FALL, early)))["epochs"] == 120  # best at 100
     short = advice_after({**CONFIG, "epochs": 20}, run(FALL[:20]), ABOUT)
     assert short.verdict == "too early" and advised(short)["epochs"] == 300
+    assert "--resume" in advised(advice_after(CONFIG, []))["resume"]
     nothing = advice_after({**CONFIG, "validation": 0.0}, [])
     assert nothing.verdict == "too early" and advised(nothing) == {"validation": 0.1}
 
@@ -97,7 +98,7 @@ def test_as_plain_values_each_advice_is_a_sentence():
     after = advice_after(CONFIG, run(FALL, [0.6] * 20), ABOUT)
     record = after.as_dict()
     assert record["verdict"] == "no effect" and record["seen"]
-    assert [one["message"] for one in record["advice"]] == [message(one) for one in after.advice]
+    assert [one["message"] for one in record["advice"]] == [one.flag for one in after.advice]
     flags = [one["message"] for one in record["advice"] if one["verb"] == "train"]
     assert flags == ["--learning-rate 3e-4"]
 

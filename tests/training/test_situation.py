@@ -66,6 +66,8 @@ def test_a_dataset_is_known_by_its_lengths(tmp_path):
     seen = look_at_dataset(dataset(tmp_path / "d.json", *songs), "acestep-v15-turbo", "24GB")
     assert (seen.songs, seen.clips, seen.seconds, seen.longest) == (3, 3, 180, 120)
     assert seen.spread is None and seen.base.shape.width == 2048 and seen.scale == 1
+    long = look_at_dataset(dataset(tmp_path / "l.json", {**songs[0], "duration": 3000.0}))
+    assert long.longest == long.seconds == 240  # what preprocess takes of a song
     with pytest.raises(DatasetError, match="length is known"):
         look_at_dataset(dataset(tmp_path / "e.json", songs[2]))
     with pytest.raises(DatasetError):

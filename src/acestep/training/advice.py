@@ -14,6 +14,7 @@ rank 16, rate 1e-3, about 50 epochs. A knob that is given is taken as it is; tho
 follow.
 """
 
+import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from typing import Any
 
 from acestep.knobs import number
 from acestep.training.cost import Memory, Time, predict_memory, predict_time
+from acestep.training.machine import GIB
 from acestep.training.situation import Situation
 
 RATE = 1e-4
@@ -38,11 +40,15 @@ CROSS_SECTION = 12  # the width over the largest rank
 FEW_SONGS, FEW_MINUTES = 5, 15.0  # the guide's minimum
 CHECKPOINTS, EVALUATIONS = 5, 20  # in a run
 TAUGHT = 2.5
+PLAIN = ""  # the verb of advice that is no knob
 
 
 @dataclass(frozen=True)
 class Advice:
-    """One knob of a ``verb``, the value to give it, and why in one sentence."""
+    """One knob of a ``verb``, the value to give it, and why in one sentence.
+
+    What is no knob has :data:`PLAIN` for a verb and plain words for a value.
+    """
 
     knob: str
     value: Any
@@ -51,7 +57,9 @@ class Advice:
 
     @property
     def flag(self) -> str:
-        """As it would be typed: ``--rank 64``."""
+        """As it would be typed: ``--rank 64``; plain words where it is no knob."""
+        if self.verb == PLAIN:
+            return self.text
         name = "--" + self.knob.replace("_", "-")
         if isinstance(self.value, bool):
             return name if self.value else f"--no-{name[2:]}"
@@ -297,7 +305,12 @@ def _segments(s: Situation, plan: Given) -> Advice | None:
         if seconds < s.longest and short.fits:
             reason = f"clips of {s.longest:.0f} s do not fit, not even with checkpointing"
             return Advice("segment_seconds", seconds, reason, "preprocess")
-    return None
+    least = min(30.0, s.longest)
+    room = predict_memory(s.base.shape, s.machine, 8, "attention", least, checkpointed=True)
+    if room.fits:
+        return Advice("rank", "a lower --rank, or shorter segments", "nothing else fits", PLAIN)
+    what = f"a card with {math.ceil(room.total / GIB)} GiB or more, or a smaller base"
+    return Advice("gpu", what, f"{s.base.name} does not fit into {s.machine.gib:.0f} GiB", PLAIN)
 
 
 def _predicted(s: Situation, plan: Given, *, checkpointed: bool) -> Memory:

@@ -14,7 +14,7 @@ from acestep.data.tensors import read_manifest
 from acestep.errors import ModelError, RunError, TensorError
 from acestep.events import Evaluation, Event, Step
 from acestep.model.shape import REFERENCE, find_base
-from acestep.training.advice import RATE, Advice
+from acestep.training.advice import PLAIN, RATE, Advice
 from acestep.training.curve import Curve, read_curve, swings
 from acestep.training.run import RunFolder
 from acestep.training.verdict import Verdict, verdict_of_log
@@ -25,7 +25,6 @@ Word = Literal[
 LEAST_EPOCHS = 300  # before which the guide expects no style
 HIGHEST_RATE = 1e-3  # of the guide's range, for a width of 2048
 GOOD_SONGS = 8
-OWN = "next time"  # the verb of advice that is no knob
 
 
 @dataclass(frozen=True)
@@ -47,13 +46,8 @@ class Afterwards:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values; each advice with its sentence."""
-        told = [{**asdict(one), "message": message(one)} for one in self.advice]
+        told = [{**asdict(one), "message": one.flag} for one in self.advice]
         return {"verdict": self.verdict, "seen": list(self.seen), "advice": told}
-
-
-def message(advice: Advice) -> str:
-    """An advice as a person reads it: the flag, or the plain words where it is none."""
-    return advice.flag if advice.verb == "train" else advice.text
 
 
 def look_at_run(folder: Path) -> Afterwards:
@@ -125,7 +119,7 @@ def _overfitting(config: Mapping[str, Any], verdict: Verdict, about: About) -> A
     advice = []
     if best:
         why = "its held-out loss is the lowest: try it first, nothing needs to be trained"
-        advice.append(Advice("checkpoint", f"take a checkpoint near epoch {best}", why, OWN))
+        advice.append(Advice("checkpoint", f"take a checkpoint near epoch {best}", why, PLAIN))
     advice += [_more_songs(about), Advice("epochs", epochs, "stop before it turns")]
     dropout = min(0.5, max(0.2, 2 * config["dropout"]))
     if dropout > config["dropout"]:
@@ -155,6 +149,9 @@ def _too_early(
         advice = [Advice("validation", 0.1, why)]
     if stuck:
         advice += _faster(config, about)
+    if not advice:
+        why = "too little of it is done to tell what it learns"
+        advice = [Advice("resume", "let it go on, with --resume", why, PLAIN)]
     return Afterwards("too early", (verdict.sentence,), tuple(advice))
 
 
@@ -208,15 +205,15 @@ def _heard(about: About) -> list[Advice]:
     advice = []
     if about.tag == "":
         why = "the dataset has no activation tag, so nothing calls the style by name"
-        advice.append(Advice("tag", "give the dataset a tag of its own", why, OWN))
+        advice.append(Advice("tag", "give the dataset a tag of its own", why, PLAIN))
     else:
         name = f" {about.tag!r}" if about.tag else ""
         why = "without it the model is not asked for the style"
-        advice.append(Advice("tag", f"put the tag{name} into the caption", why, OWN))
+        advice.append(Advice("tag", f"put the tag{name} into the caption", why, PLAIN))
     why = "an adapter at a strength of 0, or not loaded, changes nothing"
-    advice.append(Advice("strength", "generate with the adapter on, at 1.0 to 1.4", why, OWN))
+    advice.append(Advice("strength", "generate with the adapter on, at 1.0 to 1.4", why, PLAIN))
     why = "a caption that does not say what is heard teaches something else"
-    advice.append(Advice("caption", "make the captions describe the songs", why, OWN))
+    advice.append(Advice("caption", "make the captions describe the songs", why, PLAIN))
     return advice
 
 
@@ -224,7 +221,7 @@ def _more_songs(about: About) -> Advice:
     few = about.songs is None or about.songs < 2 * GOOD_SONGS
     text = "more songs: 8 become 15, or acestep augment" if few else "more varied songs"
     known = "" if about.songs is None else f"{about.songs} songs are soon known by heart"
-    return Advice("songs", text, known or "few songs are soon known by heart", OWN)
+    return Advice("songs", text, known or "few songs are soon known by heart", PLAIN)
 
 
 def _about(settings: Mapping[str, Any]) -> About:

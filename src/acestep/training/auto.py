@@ -20,4 +20,8 @@ def fill_in(config: TrainConfig) -> tuple[TrainConfig, list[Notice]]:
     filled = TrainConfig(**given, **{one.knob: one.value for one in taken})
     costs = [advice.memory.sentence, advice.time.sentence]
     lines = [*(f"{one.flag}: {one.reason}" for one in taken), *costs]
-    return filled, [Notice(line, "info") for line in lines]
+    notices = [Notice(line, "info") for line in lines]
+    if not advice.memory.fits:
+        cures = [one for one in advice.settings if one.verb != "train"]
+        notices += [Notice(f"{one.verb} {one.flag}: {one.reason}".lstrip()) for one in cures]
+    return filled, notices

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from acestep.config import PreprocessConfig
 from acestep.data.song import Dataset, load_dataset
 from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.data.variants import read_variant
@@ -79,20 +80,22 @@ def look_at_tensors(
 def look_at_dataset(
     file: Path, model: str | None = None, gpu: str | None = None, device: str | None = None
 ) -> Situation:
-    """The situation before preprocess: lengths as the dataset has them, the style not yet measured.
+    """The situation before preprocess, which takes the first 240 s of a song unless told otherwise;
+    the style is not measured yet.
 
     Raises ``DatasetError`` for the file, or if it holds no song of known length.
     """
     machine = named_machine(gpu) if gpu else this_machine(device)
     dataset = load_dataset(file)
-    known = [song.duration for song in dataset.songs if song.duration > 0]
+    longest = PreprocessConfig.model_fields["max_seconds"].default
+    known = [min(song.duration, longest) for song in dataset.songs if song.duration > 0]
     if not known:
         raise DatasetError(
             f"{file} holds no song whose length is known",
             hint="acestep scan finds the lengths: acestep scan SONGS -o " + str(file),
         )
     variants = _variants(dataset)
-    own = [song.duration for song in dataset.songs if read_variant(song) is None]
+    own = [min(s.duration, longest) for s in dataset.songs if read_variant(s) is None]
     return Situation(
         songs=len(dataset.songs) - variants,
         variants=variants,

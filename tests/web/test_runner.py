@@ -40,5 +40,5 @@ def test_a_command_that_does_not_exist_fails_with_its_words(tmp_path):
 
 
 def test_a_job_comes_back_from_its_file_as_it_was(tmp_path):
-    job = make_job(tmp_path / "job", "generate", "--caption", "so \"soft\" <b>\n오늘")
+    job = make_job(tmp_path / "job", "generate", "--caption", 'so "soft" <b>\n오늘')
     assert read_job(job.folder) == job

@@ -40,7 +40,7 @@ def build(workspace: Workspace) -> Any:
     forget = (KEEP_UPLOADS // 24, KEEP_UPLOADS)  # how often to look, and from which age on
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=forget) as app:
         with gr.Column(elem_classes="hero"):
-            gr.HTML(f"<h1>{TITLE}</h1>")
+            gr.HTML(f"<h1>{TITLE}</h1>", padding=False)
             gr.Markdown(t("app.tagline"))
         with gr.Tabs(elem_id="pages"):
             for tab, page in PAGES:

@@ -96,8 +96,10 @@ def command(verb: str, values: Mapping[str, Any]) -> list[str]:
                 words.append(knob.flags[0] if value else f"--no-{knob.flags[0][2:]}")
         else:
             words += _flag_words(knob, value)
-    if places:
-        words += ["--", *places] if any(text.startswith("-") for text in places) else places
+    if any(text.startswith("-") for text in places):
+        words += ["--", *places]
+    else:
+        words = places + words  # first: a flag of several values would take them for its own
     parse(verb, words)
     return [verb, *words]
 

@@ -68,4 +68,13 @@ def theme() -> Any:
         checkbox_background_color_selected="#9a3412",
         checkbox_background_color_selected_dark="#c2410c",
         color_accent="#9a3412",
+        # Gradio's usual grey is too pale to read (WCAG asks for a contrast of 4.5)
+        body_text_color_subdued="#57534e",
+        body_text_color_subdued_dark="#b8b2ad",
+        block_info_text_color="#57534e",
+        block_info_text_color_dark="#b8b2ad",
+        block_label_text_color="#57534e",
+        block_label_text_color_dark="#d6d3d1",
+        block_title_text_color="#44403c",
+        block_title_text_color_dark="#e7e5e4",
     )

@@ -48,7 +48,10 @@ class Workspace:
         """
         if not text or not text.strip() or "\0" in text:
             raise ConfigError(["name a file or folder"])
-        path = (self.home / Path(text.strip()).expanduser()).resolve()
+        try:
+            path = (self.home / Path(text.strip()).expanduser()).resolve()
+        except (OSError, RuntimeError, UnicodeError) as error:  # a loop of links, no such user
+            raise ConfigError([f"{text!r} is not a path: {error}"]) from error
         if not any(path.is_relative_to(root) for root in self.roots):
             places = ", ".join(map(str, self.roots))
             raise ConfigError(

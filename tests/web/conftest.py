@@ -1,0 +1,19 @@
+"""One running studio for the tests of a module, and its page."""
+
+import pytest
+from browser import chromium  # noqa: F401, a fixture
+from studio_server import running_studio, visited
+
+
+@pytest.fixture(scope="module")
+def studio(tmp_path_factory):
+    """A studio on an empty folder."""
+    with running_studio(tmp_path_factory.mktemp("studio")) as running:
+        yield running
+
+
+@pytest.fixture
+def page(chromium, studio, request):  # noqa: F811
+    """Its page at 1280 pixels, in English."""
+    with visited(chromium, studio, request.node.name) as opened:
+        yield opened

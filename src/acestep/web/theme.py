@@ -29,6 +29,8 @@ table.plain td { padding: .3rem .6rem; border-bottom: 1px solid var(--border-col
   overflow-wrap: anywhere; text-align: left; }
 .mono textarea, .mono code, pre.mono { font-family: ui-monospace, monospace; font-size: .85rem; }
 pre.mono { white-space: pre-wrap; overflow-wrap: anywhere; margin: 0; max-height: 22rem; overflow: auto; }
+iframe.report { width: 100%; height: 75vh; border: 1px solid var(--border-color-primary);
+  border-radius: .5rem; margin-top: .6rem; background: #fff; }
 .bar { height: .5rem; border-radius: .25rem; background: var(--border-color-primary); overflow: hidden; }
 .bar > div { height: 100%; background: var(--color-accent); }
 :focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }

@@ -11,6 +11,7 @@ from acestep.errors import AceStepError, ConfigError
 from acestep.web.controls import control
 from acestep.web.follow import Followed
 from acestep.web.panel import job_panel
+from acestep.web.reports import report_html
 from acestep.web.words import language_of, say, t
 from acestep.web.workspace import Workspace
 
@@ -38,11 +39,13 @@ def build(workspace: Workspace) -> None:
     with gr.Row(elem_classes="row"):
         inputs["checkpoint"] = control("export", "checkpoint", choices=[""])
         refresh = gr.Button(t("export.refresh"), elem_id="export-refresh")
+        read = gr.Button(t("export.report"), elem_id="export-report")
     with gr.Row(elem_classes="row"):
         inputs["format"] = control("export", "format")
         inputs["output"] = control("export", "output")
     with gr.Accordion(t("page.advanced"), open=False, elem_id="export-advanced"):
         inputs |= {name: control("export", name) for name in ("license", "consent", "model", "bin")}
+    report = gr.HTML(elem_id="export-report-page", padding=False)
     start = gr.Button(t("export.start"), variant="primary", elem_id="export-start")
     panel = job_panel(workspace, "export")
     written = gr.HTML(elem_id="export-written", padding=False)
@@ -60,6 +63,9 @@ def build(workspace: Workspace) -> None:
 
     for event in (refresh.click, inputs["run"].change):
         event(checkpoints, inputs["run"], inputs["checkpoint"], api_visibility="private")
+    read.click(
+        lambda run: report_html(workspace, run), inputs["run"], report, api_visibility="private"
+    )
     panel.starts(start, "export", inputs, api_name="export")
     panel.ended.change(show, inputs["format"], written, api_visibility="private")
 

@@ -13,6 +13,7 @@ from acestep.terminal import plain
 from acestep.web.controls import control
 from acestep.web.curves import loss_figure
 from acestep.web.panel import job_panel
+from acestep.web.reports import report_html
 from acestep.web.runs import events_of, runs_in
 from acestep.web.safety import problem_html
 from acestep.web.words import language_of, say, t
@@ -194,22 +195,4 @@ def _listening(workspace: Workspace, output: gr.Textbox) -> None:
     judged.starts(evaluate, "evaluate", {"run": output}, api_name="evaluate")
     judged.ended.change(
         lambda folder: report_html(workspace, folder), output, report, api_visibility="private"
-    )
-
-
-def report_html(workspace: Workspace, folder: str) -> str:
-    """A link to the report of the run in a folder, with its headline."""
-    from acestep.judging.report import read_report
-
-    try:
-        place = workspace.path(folder) / "evaluation"
-        if not (place / "report.json").exists():
-            return ""
-        headline = str(read_report(place)["verdict"]["headline"])
-    except AceStepError as error:
-        return problem_html(error)
-    address = f"/gradio_api/file={place / 'report.html'}"
-    return (
-        f'<div class="good"><a href="{escape(address)}" target="_blank" rel="noopener">'
-        f"{escape(headline)}</a></div>"
     )

@@ -49,6 +49,7 @@ WORDS: dict[str, tuple[str, str]] = {
         "체크포인트를 다른 프로그램이 읽는 파일이나 폴더로 씁니다.",
     ),
     "export.refresh": ("Refresh", "새로 고침"),
+    "export.report": ("What did it learn?", "무엇을 배웠나요?"),
     "export.start": ("Export LoRA", "LoRA 내보내기"),
     "export.how": ("How to load it", "불러오는 방법"),
     "export.newest": ("newest", "가장 새것"),

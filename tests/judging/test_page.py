@@ -126,15 +126,9 @@ def test_a_copy_is_heard_beside_its_song(text):
     chapter = text[text.index('id="copying"') : text.index('id="tag"')]
     reader = Reader(f"<section {chapter.rpartition('<section')[0]}")
     labels = [attrs["aria-label"] for attrs in reader.named("button")]
-    assert labels == ["Play epoch_20 at 1.2, 0:00 to 0:00"]  # the name of the song is hostile
-    assert "epoch_20 at 1.2 follows song 0.flac" in "".join(reader.texts)
-
-
-def test_a_copied_song_is_found_by_its_name(tmp_path):
-    report = evaluation(tmp_path, prompts=1)
-    text = page(laid_out(report, tmp_path), tmp_path)
-    labels = [attrs["aria-label"] for attrs in Reader(text).named("button")]
-    assert "Play song 0.flac from 0:02" in labels
+    song = f"song 0.flac{HOSTILE}"
+    assert labels == ["Play epoch_20 at 1.2, 0:00 to 0:00", f"Play {song} from 0:02"]
+    assert f"epoch_20 at 1.2 follows {song}" in "".join(reader.texts)
 
 
 def test_tables_have_their_controls(reader):

@@ -107,7 +107,7 @@ def intervals(
     across = _Axis.over(reach, left, WIDTH - RIGHT - 6)
     foot = 20 + ROW * len(rows)
     yield f"<figure>\n<figcaption><b>{escape(title)}</b></figcaption>"
-    yield _open(foot + 46, f"{title}: {axis}")
+    yield _open(foot + 36, f"{title}: {axis}")
     for x in across.ticks:
         yield f'<line class="grid" y1="14" y2="{foot}" {_at("x", across(x))}/>'
         yield f'<text x="{across(x):.1f}" y="{foot + 13}" text-anchor="middle">{_short(x)}</text>'

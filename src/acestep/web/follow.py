@@ -56,7 +56,7 @@ class Followed:
 
     def share(self) -> float:
         """How much of it is done, from 0 to 1."""
-        total = self._total_steps()
+        total = self.total_steps()
         for event in reversed(self.events):
             if isinstance(event, events.Step) and total:
                 return min(event.step / total, 1.0)
@@ -77,8 +77,11 @@ def progress_text(followed: Followed, language: str) -> str:
         match event:
             case events.Step():
                 text = f"epoch {event.epoch} · step {event.step} · loss {event.loss:.4f}"
-                left = _seconds_left(followed.events, event)
-                if left:
+                pace = _seconds_a_step(followed.events)
+                if pace:
+                    text += f" · {pace:.3g} s/step"
+                left = pace * (followed.total_steps() - event.step)
+                if left > 0:
                     text += " · " + say(language, "job.left", time=duration(left))
                 return text
             case events.Progress():
@@ -92,8 +95,6 @@ def progress_text(followed: Followed, language: str) -> str:
     return ""
 
 
-def _seconds_left(seen: Sequence[Event], step: events.Step) -> float:
+def _seconds_a_step(seen: Sequence[Event]) -> float:
     estimates = [event for event in seen if isinstance(event, events.Estimate)]
-    if not estimates:
-        return 0.0
-    return estimates[-1].seconds_per_step * max(estimates[-1].total_steps - step.step, 0)
+    return estimates[-1].seconds_per_step if estimates else 0.0

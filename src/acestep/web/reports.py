@@ -25,9 +25,11 @@ def report_html(workspace: Workspace, run: str) -> str:
     except AceStepError as error:
         return problem_html(error)
     except OSError as error:
-        return problem_html((f"{place / REPORT} cannot be read: {error.strerror}", "evaluate again"))
+        said = f"{place / REPORT} cannot be read: {error.strerror}"
+        return problem_html((said, "evaluate again"))
+    where = f'<span class="quiet">{escape(str(place))}</span>'
     return (
-        f'<div class="good">{escape(headline)} <span class="quiet">{escape(str(place))}</span></div>'
-        f'<iframe class="report" title="{escape(headline)}" sandbox="allow-scripts allow-downloads" '
-        f'srcdoc="{escape(page)}"></iframe>'
+        f'<div class="good">{escape(headline)} {where}</div>'
+        f'<iframe class="report" title="{escape(headline)}" '
+        f'sandbox="allow-scripts allow-downloads" srcdoc="{escape(page)}"></iframe>'
     )

@@ -21,6 +21,7 @@ LOOP_CORRELATION, LOOP_MATCH = 0.92, 0.5  # what no usual music exceeds
 MUCH = 0.95  # of the songs' excerpts repeat themselves less
 FEW = 5  # excerpts, below which nothing is known of what is usual
 NEARLY = 0.9  # of the highest value; the shortest lag that reaches it is the period
+PART = 0.8  # of the landmarks that return after a lag: a part of it after which they do is it
 HEARD = 6.0  # nepers under the loudest frame, below which a frame is silence
 
 Grade = Literal["loop", "much repetition", "usual"]
@@ -210,7 +211,7 @@ def _highest(values: np.ndarray, rate: float) -> float:
 
 
 def _shortest(values: np.ndarray) -> float | None:
-    """The shortest lag in seconds that is a peak and nearly as high as the highest."""
+    """The shortest lag in seconds that is a peak and nearly as high as the highest, if any is."""
     first, last = _range(values, SPECTRA)
     highest = _highest(values, SPECTRA)
     if highest <= 0:
@@ -218,18 +219,32 @@ def _shortest(values: np.ndarray) -> float | None:
     padded = np.pad(values[:last], (0, 1), constant_values=-1.0)
     lags = np.arange(first, last)
     peaks = (padded[lags] >= padded[lags - 1]) & (padded[lags] >= padded[lags + 1])
-    return int(lags[peaks & (padded[lags] >= NEARLY * highest)][0]) / SPECTRA
+    high = lags[peaks & (padded[lags] >= NEARLY * highest)]
+    return int(high[0]) / SPECTRA if len(high) else None  # highest where the lags begin: no peak
 
 
 def _refined(period: float, shares: np.ndarray) -> float:
-    """The lag that landmarks have near a period, where they have one there."""
-    first = round((period - 1 / SPECTRA) * FRAMES)
-    near = shares[first : round((period + 1 / SPECTRA) * FRAMES) + 1]
-    if not near.any():
+    """The lag that landmarks have near a period, or near a part of it, where as many return.
+
+    Spectra see no period that ends between two of them, but its double.
+    """
+    best, share = _peak_near(period, shares)
+    if share <= 0:
         return period
-    best = first + int(near.argmax())
+    for parts in range(int(period / SHORTEST), 1, -1):
+        part, of_part = _peak_near(period / parts, shares)
+        if of_part > PART * share:
+            best = part
+            break
     around = np.arange(best - 1, min(best + 2, len(shares)))
     return float((shares[around] * around).sum() / shares[around].sum()) / FRAMES
+
+
+def _peak_near(period: float, shares: np.ndarray) -> tuple[int, float]:
+    """The frame within a spectrum of a lag at which most landmarks return, and their share."""
+    first = round((period - 1 / SPECTRA) * FRAMES)
+    near = shares[first : round((period + 1 / SPECTRA) * FRAMES) + 1]
+    return (first + int(near.argmax()), float(near.max())) if len(near) else (first, 0.0)
 
 
 def _repeat_share(cosines: np.ndarray, heard: np.ndarray) -> float:

@@ -1,14 +1,19 @@
 """What a job's events come to: how far it is, what it made, what went wrong."""
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from acestep import events
 from acestep.events import Event
 from acestep.terminal import duration
 from acestep.web.job_files import EVENTS, Job
 from acestep.web.words import say
+
+KEPT = 8  # jobs whose events are remembered
+LAST_BYTES = 16_384
 
 
 @dataclass
@@ -36,6 +41,12 @@ class Followed:
                 continue  # a library's own line between ours
         self.events += fresh
         return fresh
+
+    def begin_near_the_end(self) -> None:
+        """Leave out all but the last that was said; a line cut there is passed over."""
+        file = self.job.folder / EVENTS
+        if file.exists():
+            self._offset = max(file.stat().st_size - LAST_BYTES, 0)
 
     @property
     def problem(self) -> tuple[str, str] | None:
@@ -71,6 +82,49 @@ class Followed:
         return int(starts[-1].facts.get("total_steps", 0)) if starts else 0
 
 
+class Following:
+    """The jobs that pages look at, each read on from where it was left, for all pages together.
+
+    A long training says tens of thousands of things; reading them all once a second is too slow.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Path, Followed] = OrderedDict()
+        self._ended: dict[tuple[Path, str], str] = {}
+        self._lock = Lock()
+
+    def of(self, job: Job) -> Followed:
+        """A job's events up to now."""
+        with self._lock:
+            followed = self._known.setdefault(job.folder, Followed(job))
+            self._known.move_to_end(job.folder)
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+            followed.read_on()
+            return followed
+
+    def last_words(self, job: Job, language: str) -> str:
+        """What :func:`progress_text` says of a job that has ended, by the end of its events."""
+        key = (job.folder, language)
+        if key not in self._ended:
+            followed = Followed(job)
+            followed.begin_near_the_end()
+            followed.read_on()
+            self._ended[key] = progress_text(followed, language)
+        return self._ended[key]
+
+
+def trouble(followed: Followed, language: str) -> tuple[str, str] | None:
+    """Message and hint for a job that went wrong, also where it could not say so itself."""
+    if followed.problem:
+        return followed.problem
+    if followed.job.state() != "failed":
+        return None
+    code = followed.job.code() or 0
+    key = "job.killed" if code < 0 else "job.crashed"
+    return say(language, key, number=abs(code)), say(language, f"{key}.hint")
+
+
 def progress_text(followed: Followed, language: str) -> str:
     """One line: how far, what, and how long the rest takes."""
     for event in reversed(followed.events):
@@ -87,7 +141,7 @@ def progress_text(followed: Followed, language: str) -> str:
             case events.Progress():
                 return " · ".join(filter(None, [f"{event.done}/{event.total}", event.what]))
             case events.Failed():
-                return event.message.splitlines()[0]
+                return event.message.partition("\n")[0]
             case events.Finished():
                 return event.path
             case events.Stopped():

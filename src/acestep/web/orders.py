@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from acestep.config import COMMANDS
-from acestep.errors import ConfigError
+from acestep.data.song import load_dataset
+from acestep.errors import ConfigError, DatasetError
 from acestep.flags import parse
 from acestep.knobs import Knob, knobs
 from acestep.web.controls import command, knob_of
@@ -54,12 +55,43 @@ def _is_default(verb: str, name: str, values: Mapping[str, Any]) -> bool:
 
 def _within(workspace: Workspace, knob: Knob, value: Any) -> Any:
     """A value whose paths lie below a root; a default that is left as it is begins at the first."""
-    if knob.name == "model" and value and Path(str(value)).exists():
+    if knob.name == "model" and value and _is_path(workspace, str(value)):
         return str(workspace.path(str(value)))
     if knob.kind != "path":
         return value
     if knob.count == 1:
         text = str(value or "").strip() or (str(knob.default) if knob.default else "")
-        return str(workspace.path(text)) if text else ""
+        path = workspace.path(text) if text else None
+        if path is not None and knob.name == "dataset":
+            _songs_within(workspace, path)
+        return str(path or "")
     lines = value.splitlines() if isinstance(value, str) else value or []
     return [str(workspace.path(str(line))) for line in lines if str(line).strip()]
+
+
+def _is_path(workspace: Workspace, model: str) -> bool:
+    """Whether a model is given by its folder, not by a name or by an id of the Hub."""
+    steps = Path(model).parts
+    return model[:1] in "/.~" or ".." in steps or (workspace.home / model).exists()
+
+
+def _songs_within(workspace: Workspace, file: Path) -> None:
+    """Raise ``ConfigError`` if a dataset leads to songs elsewhere; one that is none the verb says.
+
+    A dataset may come from anywhere, and the paths in it may be anything.
+    """
+    try:
+        dataset = load_dataset(file)
+    except DatasetError:
+        return
+    outside = []
+    for song in dataset.songs:
+        try:
+            workspace.path(str(dataset.resolve(song)))
+        except ConfigError:
+            outside.append(song.audio_path)
+    if outside:
+        first = ", ".join(outside[:3]) + (" …" if len(outside) > 3 else "")
+        raise ConfigError(
+            [f"{file.name}: {len(outside)} songs lie outside of what the studio may touch: {first}"]
+        )

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from acestep.errors import AceStepError
-from acestep.web.follow import Followed, progress_text
+from acestep.web.follow import progress_text, trouble
 from acestep.web.job_files import Job
 from acestep.web.named import named
 from acestep.web.orders import order
@@ -106,13 +106,12 @@ def job_panel(workspace: Workspace, name: str) -> Panel:
 def status_html(workspace: Workspace, job: Job, language: str) -> str:
     """A job's state, bar and last words; its error where it failed."""
     state = job.state()
-    followed = Followed(job)
-    followed.read_on()
+    followed = workspace.following.of(job)
     share = round(100 * followed.share())
     words = say(language, f"job.{state}")
     if state == "waiting":
-        other = next((one for one in workspace.jobs.all() if one.state() == "running"), None)
-        if other is not None:
+        heavy = (one for one in workspace.jobs.all() if one.is_heavy and one.state() == "running")
+        if (other := next(heavy, None)) is not None:
             words = say(language, "job.waits", other=other.title or other.verb)
     parts = [f'<div class="status" data-state="{state}" data-job="{escape(job.id)}">']
     parts.append(f"<strong>{escape(words)}</strong> {escape(progress_text(followed, language))}")
@@ -122,6 +121,7 @@ def status_html(workspace: Workspace, job: Job, language: str) -> str:
             f'aria-valuemax="100"><div style="width:{share}%"></div></div>'
         )
     parts.append("</div>")
-    if followed.problem:
-        parts.append(problem_html(followed.problem))
+    problem = trouble(followed, language)
+    if problem:
+        parts.append(problem_html(problem))
     return "\n".join(parts)

@@ -5,10 +5,11 @@ followed to where they lead.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from acestep.errors import ConfigError
+from acestep.web.follow import Following
 from acestep.web.jobs import Jobs
 
 STATE = ".acestep"  # below the first root: jobs, drafts, uploads
@@ -20,6 +21,7 @@ class Workspace:
 
     roots: tuple[Path, ...]
     jobs: Jobs
+    following: Following = field(default_factory=Following, repr=False, compare=False)
 
     @classmethod
     def open(cls, roots: Sequence[Path]) -> "Workspace":

@@ -1,5 +1,6 @@
 """The Jobs page: everything that runs, waits and ran; its order, its logs, its end."""
 
+import shlex
 import time
 from html import escape
 from typing import Any
@@ -8,8 +9,8 @@ import gradio as gr
 
 from acestep.errors import AceStepError
 from acestep.terminal import plain
-from acestep.web.follow import Followed, progress_text
-from acestep.web.job_files import Job
+from acestep.web.follow import progress_text, trouble
+from acestep.web.job_files import Job, State
 from acestep.web.safety import problem_html
 from acestep.web.words import language_of, say, t
 from acestep.web.workspace import Workspace
@@ -56,9 +57,9 @@ def build(workspace: Workspace) -> None:
     gr.Timer(REFRESH_SECONDS).tick(show, chosen, view, **hidden)
     chosen.change(show, chosen, view, **hidden)
     for name, button in buttons.items():
-        button.click(
-            _acting(workspace, name), chosen, problem, api_name=f"job_{name}"
-        ).then(show, chosen, view, **hidden)
+        button.click(_acting(workspace, name), chosen, problem, api_name=f"job_{name}").then(
+            show, chosen, view, **hidden
+        )
     gr.api(_listing(workspace), api_name="jobs")
     gr.api(_watching(workspace), api_name="watch_job")
 
@@ -74,7 +75,7 @@ def rows(workspace: Workspace, language: str) -> list[list[str]]:
         [
             name_of(job),
             say(language, f"job.{state}"),
-            _progress(job, language) if state != "waiting" else "",
+            _progress(workspace, job, state, language),
             time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)),
             job.id,
         ]
@@ -95,16 +96,16 @@ def details_html(workspace: Workspace, id: str, language: str) -> str:
         job = workspace.jobs.get(id.strip())
     except AceStepError as error:
         return problem_html(error)
-    followed = Followed(job)
-    followed.read_on()
+    followed = workspace.following.of(job)
     lines = [line for line in map(plain, followed.events[-2 * _LINES :]) if line]
-    parts = [problem_html(followed.problem)] if followed.problem else []
+    problem = trouble(followed, language)
+    parts = [problem_html(problem)] if problem else []
     share = round(100 * followed.share())
     parts.append(
         f'<div class="bar" role="progressbar" aria-valuenow="{share}" aria-valuemin="0" '
         f'aria-valuemax="100"><div style="width:{share}%"></div></div>'
     )
-    command = "acestep " + " ".join(job.words)
+    command = "acestep " + shlex.join(job.words)
     for key, text in (
         ("jobs.command", command),
         ("jobs.events", "\n".join(lines[-_LINES:])),
@@ -141,8 +142,7 @@ def _watching(workspace: Workspace) -> Any:
             job = workspace.jobs.get(id)
         except AceStepError as error:
             raise gr.Error(str(error), print_exception=False) from error
-        followed = Followed(job)
-        followed.read_on()
+        followed = workspace.following.of(job)
         events = [to_json(event) for event in followed.events[int(after) :]]
         return {"state": job.state(), "events": events, "next": len(followed.events)}
 
@@ -170,7 +170,10 @@ def _acting(workspace: Workspace, name: str) -> Any:
     return act
 
 
-def _progress(job: Job, language: str) -> str:
-    followed = Followed(job)
-    followed.read_on()
-    return progress_text(followed, language)
+def _progress(workspace: Workspace, job: Job, state: State, language: str) -> str:
+    match state:
+        case "waiting":
+            return ""
+        case "running":
+            return progress_text(workspace.following.of(job), language)
+    return workspace.following.last_words(job, language)

@@ -20,6 +20,19 @@ WORDS: dict[str, tuple[str, str]] = {
     "job.stopped": ("stopped", "중지됨"),
     "job.failed": ("failed", "실패"),
     "job.lost": ("lost: its process ended without a word", "끊김: 프로세스가 말없이 끝났습니다"),
+    "job.crashed": ("It ended in an error that nobody foresaw.", "예상하지 못한 오류로 끝났습니다."),
+    "job.crashed.hint": (
+        "its log on the Jobs page says where; please report it",
+        "작업 페이지의 로그에 위치가 있습니다. 알려 주세요",
+    ),
+    "job.killed": (
+        "The system ended it (signal {number}).",
+        "시스템이 종료했습니다 (신호 {number}).",
+    ),
+    "job.killed.hint": (
+        "often memory ran out: a smaller batch, shorter parts, or offload to CPU",
+        "메모리 부족인 경우가 많습니다: 배치를 줄이거나, 구간을 짧게, 또는 CPU로 오프로드",
+    ),
     "job.waits": (
         "waiting for “{other}”: one job uses the device at a time",
         "“{other}” 작업을 기다립니다: 장치는 한 번에 한 작업만 씁니다",

@@ -6,7 +6,6 @@ and a run that was killed and resumed gives the numbers of one that never stoppe
 
 import math
 import shlex
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -14,12 +13,10 @@ from itertools import chain
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from acestep.config import TrainConfig
 from acestep.errors import RunError
 from acestep.events import (
-    Estimate,
     Evaluation,
     Event,
     Finished,
@@ -39,13 +36,12 @@ from acestep.training.evaluate import is_sound
 from acestep.training.evidence import evaluation
 from acestep.training.optim import learning_rate
 from acestep.training.pictures import Scalars, draw_losses
+from acestep.training.reader import LossReader, diverged
 from acestep.training.session import Session, open_session
 from acestep.training.step import optimizer_step
 from acestep.training.stopping import StopRequest, stop_signals
 from acestep.training.verdict import verdict_of_log
 
-STEPS_PER_READ = 10  # on an accelerator, losses are read in groups: each read waits for it
-SECONDS_PER_PICTURE = 20.0
 OUT_OF_MEMORY = (
     "use --gradient-checkpointing on, cut songs with preprocess --segment-seconds, or lower --rank"
 )
@@ -148,61 +144,7 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         if stale:
             break
     session.processes.wait()
-    verdict = verdict_of_log(session.history)
-    yield verdict.notice()
-    facts = {**_summary(session, progress), "verdict": verdict.as_dict()}
-    yield Finished("train", str(session.run.path), facts)
-
-
-class LossReader:
-    """Losses wait on the device until a group is read; each read waits for the device."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._pending: list[tuple[Progress, float, Tensor, Tensor]] = []
-        self._group = 1 if session.device.type == "cpu" else STEPS_PER_READ
-        self._last_read: tuple[int, float] | None = None
-        self._estimated = False
-        self._pictured = time.monotonic()
-
-    def add(self, progress: Progress, rate: float, loss: Tensor, norm: Tensor) -> None:
-        """Keep one step's numbers."""
-        self._pending.append((progress, rate, loss, norm))
-
-    def is_due(self) -> bool:
-        """Whether a group is complete (the very first step is read at once)."""
-        return len(self._pending) >= (self._group if self._last_read else 1)
-
-    def read(self) -> Iterator[Event]:
-        """Yield the pending steps. Raises ``RunError`` at the first NaN or Inf."""
-        pending, self._pending = self._pending, []
-        if not pending:
-            return
-        numbers = torch.stack([torch.stack((loss, norm)) for _, _, loss, norm in pending]).tolist()
-        for (progress, rate, _, _), (loss, norm) in zip(pending, numbers, strict=True):
-            yield self._session.keep(Step(progress.step, progress.epoch, loss, rate, norm))
-            if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise diverged(self._session, progress.step, loss, rate)
-        yield from self._estimate(pending[-1][0].step)
-        if (
-            time.monotonic() - self._pictured > SECONDS_PER_PICTURE
-            and self._session.processes.is_main
-        ):
-            draw_losses(self._session.run.loss_picture, self._session.history)
-            self._pictured = time.monotonic()
-
-    def _estimate(self, step: int) -> Iterator[Event]:
-        now = time.monotonic()
-        if self._last_read and not self._estimated and step > self._last_read[0]:
-            before, then = self._last_read
-            if step - before >= min(3, self._session.plan.total_steps - before):
-                seconds = (now - then) / (step - before)
-                total = self._session.plan.total_steps
-                self._estimated = True
-                yield Estimate(step, total, seconds, seconds * (total - step))
-            return
-        if self._last_read is None:
-            self._last_read = (step, now)
+    yield from _ending(session, progress)
 
 
 def stop_asked(session: Session, stop: StopRequest, *, agree: bool) -> bool:
@@ -216,20 +158,6 @@ def stop_asked(session: Session, stop: StopRequest, *, agree: bool) -> bool:
     votes = torch.tensor(float(asked), device=session.device)
     session.processes.add_up([votes])
     return votes.item() > 0
-
-
-def diverged(session: Session, step: int, loss: float, rate: float) -> RunError:
-    """The error for NaN or Inf, with the guide's advice."""
-    kept = (
-        f"{session.last_checkpoint} is kept"
-        if session.last_checkpoint
-        else "there is no checkpoint yet"
-    )
-    return RunError(
-        f"training diverged: loss {loss} at step {step}, learning rate {rate:.3g}; {kept}",
-        hint="halve the learning rate (1e-4 → 5e-5): "
-        f"--resume --learning-rate {session.config.learning_rate / 2:g}",
-    )
 
 
 def resume_command(config: TrainConfig, processes: int) -> str:
@@ -292,6 +220,14 @@ def _save(session: Session, progress: Progress) -> Saved:
     session.processes.wait()
     session.last_checkpoint = folder
     return Saved("checkpoint", str(folder))
+
+
+def _ending(session: Session, progress: Progress) -> Iterator[Event]:
+    """What was learned, in words, and the run's facts."""
+    verdict = verdict_of_log(session.history)
+    yield verdict.notice()
+    facts = {**_summary(session, progress), "verdict": verdict.as_dict()}
+    yield Finished("train", str(session.run.path), facts)
 
 
 def _summary(session: Session, progress: Progress) -> dict[str, object]:

@@ -15,7 +15,7 @@ from training_data import tiny_tensors
 
 from acestep.config import SweepConfig, TrainConfig
 from acestep.errors import ConfigError, RunError, TensorError
-from acestep.events import Finished, Notice, Progress, Stopped, Text
+from acestep.events import Finished, Notice, Progress, Started, Stopped, Text
 from acestep.flags import parse
 from acestep.sweep import sweep
 from acestep.sweeping.plan import read_plan
@@ -160,14 +160,17 @@ def test_trials_may_be_judged_by_what_is_heard(tensors, tmp_path, monkeypatch):
     ]
 
 
-def test_a_stop_before_anything_began_can_be_gone_on_from(tensors, tmp_path):
-    config = write(tmp_path, tensors, "rank = [2]").model_copy(update={"trials": 3})
-    write(tmp_path, tensors, "learning_rate = [1e-3]")
+def test_a_stop_can_be_gone_on_from_and_an_old_one_does_not_count(tensors, tmp_path):
+    config = write(tmp_path, tensors, "learning_rate = [1e-3]")
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "study.log").touch()
     (tmp_path / "s" / "STOP").touch()
-    *_, last = sweep(config)
+    events = sweep(config.model_copy(update={"trials": 3}))
+    assert isinstance(next(events), Started) and not (tmp_path / "s" / "STOP").exists()
+    (tmp_path / "s" / "STOP").touch()
+    *_, last = events
     assert isinstance(last, Stopped) and not (tmp_path / "s" / "STOP").exists()
+    assert "--trials=3" in last.resume
     assert isinstance(parse("sweep", last.resume.split()[2:]).config, SweepConfig)
 
 

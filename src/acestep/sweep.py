@@ -89,6 +89,7 @@ def _hold(plan: Plan, held: ExitStack) -> None:
             hint="choose another folder with -o; only trials, parallel, sampler and pruner may "
             "change",
         )
+    (folder / "STOP").unlink(missing_ok=True)  # meant for the one before
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -196,12 +197,18 @@ class _Search:
                 attempt.failure = event.message
             case Evaluation() if event.step > 0 and attempt.phase == "train":
                 yield from self._evaluated(attempt, event)
+            case Progress() if attempt.phase == "evaluate":
+                share = f"{event.done} of {event.total} {event.what}".rstrip()
+                yield self._progress(f"trial {number} is judged: {share}")
+
+    def _progress(self, what: str = "") -> Progress:
+        done = sum(row.state != "running" for row in self._study.rows())
+        return Progress("sweep", done, self._plan.trials, what)
 
     def _evaluated(self, attempt: Attempt, event: Evaluation) -> Iterator[Event]:
         score = relative(event.loss, event.base_loss)
-        done = sum(row.state != "running" for row in self._study.rows())
         what = f"trial {attempt.number}, epoch {event.epoch}: {score:+.1%} to the base"
-        yield Progress("sweep", done, self._plan.trials, what)
+        yield self._progress(what)
         if self._study.report(attempt.number, event.epoch, score) and not attempt.pruned:
             attempt.pruned = True
             attempt.stop()
@@ -248,12 +255,10 @@ class _Search:
     ) -> Iterator[Event]:
         self._study.finish(number, state, score, **facts)
         self._write()
-        rows = self._study.rows()
-        done = sum(row.state != "running" for row in rows)
         detail = f"{score:+.4f}" if score is not None else facts.get("reason", "")
         level = "warning" if state == "failed" else "info"
         yield Notice(f"trial {number} {state}: {detail}", level)
-        yield Progress("sweep", done, self._plan.trials)
+        yield self._progress()
 
     # What is left behind
 

@@ -52,10 +52,10 @@ def judge_aspect(name: str, found: Comparison, floor: Floor, *, enough: bool = T
 
 def in_words(aspects: Sequence[Aspect]) -> list[str]:
     """“Timbre and harmony are there; rhythm is not there yet.” and the same for production."""
-    played = [aspect for aspect in aspects if not aspect.production]
-    mixed = [aspect for aspect in aspects if aspect.production]
-    told = [_told(played), _told(mixed)]
-    return [f"{lead}{text}." for lead, text in zip(("", "Production: "), told, strict=True) if text]
+    played = _told([aspect for aspect in aspects if not aspect.production])
+    mixed = _told([aspect for aspect in aspects if aspect.production])
+    told = [f"{played[:1].upper()}{played[1:]}." if played else ""]
+    return list(filter(None, [*told, f"Production: {mixed}." if mixed else ""]))
 
 
 def _word(found: Comparison, floor: Floor) -> str:
@@ -91,4 +91,4 @@ def _told(aspects: Sequence[Aspect]) -> str:
         if names:
             listed = " and ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
             parts.append(f"{listed} {several if len(names) > 1 else one}")
-    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:]
+    return "; ".join(parts)

@@ -119,7 +119,7 @@ def find_floor(
     rounds: int = ROUNDS,
 ) -> Floor:
     """Fit the space without some songs and measure these, and the base, in it."""
-    units = reference.units
+    units, base = reference.units, base.keep(base.units)
     rows = []
     for fold in _folds(units, rounds):
         rest = reference.keep(set(units) - set(fold))

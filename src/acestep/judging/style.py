@@ -162,7 +162,7 @@ class StyleJudge:
             nearest / float(np.median(usual)),
             float(np.percentile(usual, NEAR) / np.median(usual)),
             bool(nearest < np.percentile(usual, NEAR)),
-            bool(high is not None and high < self.floor.low),
+            bool(high is not None and high < 0),
         )
 
 

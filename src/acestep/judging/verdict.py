@@ -69,7 +69,7 @@ class Guard:
 
     ``ratio`` is the median distance to the nearest clip of a song, over that of different songs;
     ``usual`` is what 95 % of different songs exceed. ``below`` says that the whole interval of the
-    distance lies under the floor.
+    distance lies under zero, where that of clips that know nothing of the songs cannot be.
     """
 
     ratio: float

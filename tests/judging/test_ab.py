@@ -190,7 +190,7 @@ def test_votes_by_keyboard_lead_to_the_right_p(folder, drawn, chromium, tmp_path
         download.value.save_as(tmp_path / "votes.json")
         assert page.evaluate("document.querySelectorAll('img, script[src], x').length") == 0
     wanted = binomtest(5, 6).pvalue
-    assert f"the adapter in 5 of 6 decided pairs (p = {wanted:.2g}" in result
+    assert f"the adapter in 5 of 6 decided pairs (p = {wanted:.3g}" in result
     record = json.loads((tmp_path / "votes.json").read_text(encoding="utf-8"))
     assert record["result"] == {"adapter": 5, "base": 1, "same": 1, "p": pytest.approx(wanted)}
     counted = count_votes(tmp_path / "votes.json", folder)

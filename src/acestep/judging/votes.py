@@ -94,7 +94,7 @@ def sentence(test: Test, adapter: int, base: int, p: float) -> str:
     decided = adapter + base
     if decided == 0:
         return "In the blind test neither was preferred in any pair: it says nothing."
-    value = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    value = "p < 0.001" if p < 0.001 else f"p = {p:.3g}"
     found = (
         f"In the blind test {test.checkpoint} at strength {test.strength:g} was preferred to the "
         f"base in {adapter} of {decided} decided pairs ({value}, exact two-sided binomial test)"

@@ -249,7 +249,7 @@ document.addEventListener("DOMContentLoaded", () => {
   function sentence(result) {
     const decided = result.adapter + result.base;
     if (decided === 0) return "You preferred neither in any pair: nothing can be said.";
-    const p = result.p < 0.001 ? "p < 0.001" : `p =\u00a0${result.p.toPrecision(2)}`;
+    const p = result.p < 0.001 ? "p < 0.001" : `p =\u00a0${Number(result.p.toPrecision(3))}`;
     const found = `You preferred the adapter in ${result.adapter} of ${decided} decided pairs ` +
       `(${p}, exact two-sided binomial test)`;
     if (result.p < 0.05) {

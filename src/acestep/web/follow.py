@@ -34,10 +34,10 @@ class Followed:
             whole, newline, _ = stream.read().rpartition(b"\n")
         self._offset += len(whole) + len(newline)
         fresh = []
-        for line in whole.decode("utf-8", "replace").splitlines():
+        for line in whole.decode("utf-8", "replace").split("\n"):
             try:
                 fresh.append(events.from_json(line))
-            except ValueError:
+            except (ValueError, TypeError):
                 continue  # a library's own line between ours
         self.events += fresh
         return fresh
@@ -77,7 +77,8 @@ class Followed:
                 return 1.0
         return 0.0
 
-    def _total_steps(self) -> int:
+    def total_steps(self) -> int:
+        """How many steps a training takes; 0 before it has said so."""
         starts = [event for event in self.events if isinstance(event, events.Started)]
         return int(starts[-1].facts.get("total_steps", 0)) if starts else 0
 

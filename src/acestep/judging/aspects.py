@@ -10,7 +10,8 @@ from acestep.judging.features import PRODUCTION
 from acestep.judging.intervals import Estimate, plain
 
 CHANCE = 0.05
-THERE = 0.25  # of the base's distance: half of the clips in style leave as much
+THERE = 0.25  # of the base's distance, beyond the floor: half of the clips in style leave as much
+MOST_FLOOR = 0.5  # of the base's distance
 
 WORDS = ("there", "nearer", "not yet", "farther", "there in the base", "not known")
 
@@ -64,7 +65,8 @@ def _word(found: Comparison, floor: Floor) -> str:
         lost = found.farther < CHANCE and _above(found.gain.high, below=True)
         return "farther" if lost else "there in the base"
     if found.nearer < CHANCE and _above(found.gain.low):
-        near = found.made.value <= max(THERE * found.base.value, floor.value)
+        share = min(max(floor.share, 0.0), MOST_FLOOR) if floor.folds else 0.0
+        near = found.made.value <= (THERE + share) * found.base.value
         return "there" if near else "nearer"
     if found.farther < CHANCE and _above(found.gain.high, below=True):
         return "farther"

@@ -61,14 +61,16 @@ def energy(matrix: np.ndarray, one: np.ndarray, other: np.ndarray) -> np.ndarray
 
     A unit drawn twice is no pair with itself. NaN where a side has fewer than two units.
     """
-    cross = np.einsum("...i,...i->...", one @ matrix, other) / (one.sum(-1) * other.sum(-1))
-    return 2 * cross - _inside(matrix, one) - _inside(matrix, other)
+    between = _mean(matrix, one, other, one.sum(-1) * other.sum(-1))
+    return 2 * between - _inside(matrix, one) - _inside(matrix, other)
 
 
 def _inside(matrix: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    pairs = weight.sum(-1) ** 2 - (weight**2).sum(-1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.einsum("...i,...i->...", weight @ matrix, weight) / np.where(pairs, pairs, np.nan)
+    return _mean(matrix, weight, weight, weight.sum(-1) ** 2 - (weight**2).sum(-1))
+
+
+def _mean(matrix: np.ndarray, one: np.ndarray, other: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    return np.einsum("...i,...i->...", one @ matrix, other) / np.where(pairs > 0, pairs, np.nan)
 
 
 def compare(

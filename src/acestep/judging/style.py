@@ -190,7 +190,7 @@ def learn_style(
         reference, base, fit_space(reference, groups), find_floor(reference, groups, base),
         {
             name: (fit_space(reference, groups, some),
-                   find_floor(reference, groups, base, some, rounds=1))
+                   find_floor(reference, groups, base, some))
             for name, some in aspects.items()
         },
         again,

@@ -176,6 +176,8 @@ class Candidate(Record):
 
     checkpoint: str
     strength: float = 1.0
+    style_left: float | None = None
+    gain_missing: float | None = None
     score: float | None = None
     low: float | None = None
     high: float | None = None

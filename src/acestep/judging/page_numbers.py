@@ -189,6 +189,8 @@ def choice(report: Report) -> Iterator[str]:
         (
             entry.checkpoint,
             f"{entry.strength:g}",
+            _percent(entry.style_left),
+            _percent(entry.gain_missing),
             shown_estimate(Estimate(value=entry.score, low=entry.low, high=entry.high)),
             _percent(entry.share),
             entry.out or "",
@@ -198,7 +200,8 @@ def choice(report: Report) -> Iterator[str]:
     if rows:
         wanted = (report.choice.checkpoint, f"{report.choice.strength:g}")
         places = [number for number, row in enumerate(rows) if row[:2] == wanted]
-        columns = ("checkpoint", "strength", "score", "chosen when resampled", "out because")
+        columns = ("checkpoint", "strength", "style left", "held-out gain missing", "score",
+                   "chosen when resampled", "out because")  # fmt: skip
         yield from table("The race", columns, rows, strong=places[0] if places else None)
     same = [one for one in report.checkpoints if one.name == report.choice.checkpoint]
     tried = sorted([*same, *report.strengths], key=lambda one: one.strength)

@@ -12,7 +12,7 @@ from training_data import tiny_tensors
 from acestep.config import TrainConfig
 from acestep.data.files import alone_in
 from acestep.errors import RunError
-from acestep.events import Failed, Notice, to_json
+from acestep.events import Evaluation, Failed, Notice, to_json
 from acestep.flags import parse
 from acestep.sweeping import trial
 from acestep.sweeping.trial import (
@@ -47,8 +47,11 @@ def test_what_a_run_reached_is_its_best_checkpoint(tmp_path):
     config = TrainConfig(tensors=tensors, output=tmp_path / "run", epochs=6, rank=2, device="cpu",
                          learning_rate=1e-2, validate_every=1, save_every=3)  # fmt: skip
     list(train(config))
+    log = tmp_path / "run" / "events.jsonl"
+    with log.open("a") as file:  # better, but its checkpoint was not kept
+        file.write(to_json(Evaluation(4, 4, 1e-6, 1.0)) + "\n")
     reached = best_reached(tmp_path / "run")
-    assert reached.epoch in (3, 6)  # others were evaluated, but not kept
+    assert reached.epoch in (3, 6)
     lines = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
     losses = {e["epoch"]: e for e in map(json.loads, lines) if e["event"] == "evaluation"}
     assert reached.loss == min(losses[3]["loss"], losses[6]["loss"])

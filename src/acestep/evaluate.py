@@ -17,8 +17,8 @@ from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, St
 from acestep.judging.choice import Candidate, Choice, choose
 from acestep.judging.kept import Kept
 from acestep.judging.making import BASE, Maker, Order, Voice
-from acestep.judging.measuring import Measurement, measure, measure_base, open_measures
-from acestep.judging.nearness import relative_distances
+from acestep.judging.measuring import Measurement, Scale, open_scale
+from acestep.judging.nearness import missing_gains, relative_distances
 from acestep.judging.panel import Ears, Panel, Take, listen
 from acestep.judging.record import Findings, Judgement, as_report, summary, table
 from acestep.judging.report import write_report
@@ -129,8 +129,9 @@ def _evaluate(hall: Hall) -> Iterator[Event]:
 
     # Let the judges hear them
     hall, panel = yield from _seat(hall)
-    measured = yield from _measure(hall)
-    judged = yield from _judge(hall, panel, [c.voice() for c in subject.checkpoints], measured)
+    scale = open_scale(subject, hall.parts)
+    voices = [checkpoint.voice() for checkpoint in subject.checkpoints]
+    judged = yield from _judge(hall, panel, voices, (yield from _measure(hall, scale, voices)))
     choice = _choose(hall, panel, judged, votes)
 
     # The strengths of the best checkpoint
@@ -139,7 +140,8 @@ def _evaluate(hall: Hall) -> Iterator[Event]:
         best = next(c for c in subject.checkpoints if c.name == choice.picked.checkpoint)
         voices = [best.voice(strength) for strength in config.strengths_wanted]
         yield from _make(hall, [o for voice in voices for o in hall.orders(voice, "tag")], 0)
-        strengths = yield from _judge(hall, panel, voices, {})
+        measured = yield from _measure(hall, scale, voices)
+        strengths = yield from _judge(hall, panel, voices, measured)
         choice = _choose(hall, panel, [*judged, *strengths], votes)
 
     # The tag
@@ -246,17 +248,18 @@ def _told(hall: Hall, work: Generator[str, None, Found]) -> Generator[Event, Non
         yield hall.count.now(now)
 
 
-def _measure(hall: Hall) -> Generator[Event, None, dict[str, Measurement]]:
-    """Held-out loss, size and effect of each checkpoint."""
-    material = open_measures(hall.subject, hall.parts)
-    base = measure_base(material)
+def _measure(
+    hall: Hall, scale: Scale, voices: Sequence[Voice]
+) -> Generator[Event, None, dict[str, Measurement]]:
+    """Held-out loss, size and effect of each voice, by its label."""
     found = {}
-    for checkpoint in hall.subject.checkpoints:
+    hall.parts.remove()
+    for voice in voices:
         _stop_if_asked(hall)
-        yield hall.count.now(f"{checkpoint.name}: held-out loss")
-        found[checkpoint.name] = measure(checkpoint, material, base)
-        if found[checkpoint.name].alarm:
-            yield Notice(str(found[checkpoint.name].alarm), about=checkpoint.name)
+        yield hall.count.now(f"{voice.label}: held-out loss")
+        found[voice.label] = scale.measure(voice)
+        if found[voice.label].alarm:
+            yield Notice(str(found[voice.label].alarm), about=voice.label)
     return found
 
 
@@ -269,7 +272,7 @@ def _judge(
     for voice in voices:
         yield hall.count.now(voice.label)
         verdicts = panel.verdicts(_take(hall, voice, "tag"), compared)
-        judged.append(Judgement(voice, measured.get(voice.name), verdicts))
+        judged.append(Judgement(voice, measured[voice.label], verdicts))
     return judged
 
 
@@ -278,12 +281,14 @@ def _choose(
 ) -> Choice:
     """Put every judged voice into the race."""
     songs = panel.style.reference.clips
-    scores = relative_distances(
+    left = relative_distances(
         panel.style.embed(songs.values),
         songs.names,
         panel.style.embed(panel.base.sound),
         {one.voice.label: panel.style.embed(one.verdicts.take.sound) for one in judged},
     )
+    held_out = {one.voice.label: one.held_out for one in judged if one.held_out}
+    missing = missing_gains(held_out) if len(held_out) == len(judged) else {}
     places = {checkpoint.name: place for place, checkpoint in enumerate(hall.subject.checkpoints)}
     strong = sum(looked.grade == "strong" for looked in panel.base_looked)
     return choose(
@@ -291,7 +296,8 @@ def _choose(
             Candidate(
                 one.voice.name,
                 places[one.voice.name],
-                scores[one.voice.label],
+                left[one.voice.label],
+                missing.get(one.voice.label),
                 one.voice.strength,
                 max(0, one.verdicts.copying.strong - strong),
                 one.out(votes),

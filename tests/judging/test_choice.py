@@ -1,6 +1,7 @@
 """The rule that picks a checkpoint, on scores that were made."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -70,7 +71,7 @@ def test_of_two_strengths_the_one_nearer_to_one():
 
 def test_a_score_that_is_no_number_is_not_in_the_race():
     broken, fine = candidates(0.1, 0.5)
-    broken.scores[0] = np.nan
+    broken.left[0] = np.nan
     assert choose([broken, fine]).picked is fine
 
 
@@ -83,3 +84,25 @@ def test_the_record_is_plain_json():
     ]  # fmt: skip
     assert values["candidates"][1]["low"] < 0.22 < values["candidates"][1]["high"]
     json.dumps(choose([]).as_dict(), allow_nan=False)
+
+
+def test_held_out_loss_tells_two_of_one_style_apart():
+    """The last has learnt its songs by heart: nearer to them, and worse on what was held out."""
+    missing = np.array([[0.4], [0.0], [0.5]]) + np.zeros(201)
+    alike = [
+        replace(one, missing=row)
+        for one, row in zip(candidates(0.7, 0.45, 0.35), missing, strict=True)
+    ]
+    assert choose(alike).picked.checkpoint == "epoch_20"
+    assert choose([replace(one, missing=None) for one in alike]).picked.checkpoint == "epoch_30"
+    (first, *_) = choose(alike).as_dict()["candidates"]
+    assert (first["style_left"], first["gain_missing"]) == (0.7, 0.4)
+    assert first["score"] == 1.1
+
+
+def test_candidates_are_told_apart_by_who_they_are():
+    """Two strengths of one checkpoint with the same numbers are two candidates."""
+    scores = np.array([0.2, 0.2, 0.2])
+    twins = [Candidate("epoch_1", 0, scores, strength=s) for s in (0.5, 1.0)]
+    choice = choose(twins)
+    assert choice.picked is twins[1] and choice.confidence == 1

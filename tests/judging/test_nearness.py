@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from acestep.judging.nearness import relative_distances
+from acestep.judging.nearness import missing_gains, relative_distances
 
 D = 12
 
@@ -88,3 +88,19 @@ def test_nothing_to_compare_gives_no_number():
     for base, held in ((np.full((4, D), np.nan), rows), (made(rng, 1), np.full_like(rows, np.nan))):
         found = relative_distances(held, names, base, {"x": made(rng, 0, len(base))}, draws=3)
         assert np.isnan(found["x"]).all()
+
+
+def test_missing_gains_are_shares_of_the_best_gain():
+    early = {"a": -0.1, "b": -0.2}
+    best = {"a": -0.3, "b": -0.3}
+    late = {"a": 0.2, "b": 0.1}
+    found = missing_gains({"early": early, "best": best, "late": late}, draws=50)
+    assert [found[name][0] for name in found] == pytest.approx([0.5, 0, 1.5])
+    assert found["best"].shape == (51,) and (found["best"] == 0).all()
+    assert found["early"][1:].min() >= 1 / 3 - 1e-9 and found["early"][1:].max() <= 2 / 3 + 1e-9
+
+
+def test_where_nothing_gains_nothing_is_missing():
+    found = missing_gains({"one": {"a": 0.2}, "other": {"a": 0.1}}, draws=3)
+    assert all((draws == 0).all() for draws in found.values())
+    assert missing_gains({"one": {"a": 1.0}, "other": {"b": 1.0}}) == {}

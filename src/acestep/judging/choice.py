@@ -3,14 +3,16 @@
 1. Out of the race: sound that is silent or broken, an adapter that does nothing, clips that are all
    the same, one that listeners find farther from the songs than the base. So is one with more clips
    that copy a song than the base has; if all copy, those that copy least stay.
-2. Of the rest the nearest to the songs leads, by the style distance of its clips.
-3. A candidate ties with the leader if it is not farther from the songs by more than ``MARGIN`` of
-   the base's distance. Of those that tie, the earlier checkpoint is recommended, and of two
-   strengths of it the one nearer to 1.
+2. Of the rest the one with the lowest score leads. The score is what is left of the base's style
+   distance (0 at the songs, 1 at the base) plus what is missing of the best gain in held-out loss
+   (0 at the best, 1 at the base). The first alone falls when songs are learnt by heart, the second
+   alone does not hear what is made.
+3. A candidate ties with the leader if its score is higher by no more than ``MARGIN``. Of those that
+   tie, the earlier checkpoint is recommended, and of two strengths of it the one nearer to 1.
 4. How sure: the same rule over bootstrap draws of songs and prompts; the share that picks the same.
 
-Scores are relative distances, 0 at the songs and 1 at the base, in draws ``[1 + n]``: the estimate
-and then n bootstrap values, each of which resamples the same songs and prompts for all candidates.
+Both parts are draws ``[1 + n]``: the estimate and then n bootstrap values, each of which resamples
+the same songs and prompts for all candidates.
 """
 
 from collections.abc import Sequence
@@ -19,21 +21,28 @@ from typing import Any
 
 import numpy as np
 
-MARGIN = 0.03  # of the base's distance: less than that nobody hears
+MARGIN = 0.03
 INTERVAL = (5.0, 95.0)  # percentiles
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidate:
-    """One checkpoint at one strength. ``place`` orders checkpoints; ``copies`` counts the clips
-    that copy, beyond the base's; ``out`` says why it is not recommended whatever its score."""
+    """One checkpoint at one strength. ``place`` orders checkpoints; ``left`` is of the style
+    distance, ``missing`` of the gain in held-out loss (None where nothing was held out); ``copies``
+    counts the clips that copy, beyond the base's; ``out`` says why it is not recommended."""
 
     checkpoint: str
     place: int
-    scores: np.ndarray = field(repr=False)
+    left: np.ndarray = field(repr=False)
+    missing: np.ndarray | None = field(default=None, repr=False)
     strength: float = 1.0
     copies: int = 0
     out: str = ""
+
+    @property
+    def scores(self) -> np.ndarray:
+        """The lower the better."""
+        return self.left if self.missing is None else self.left + self.missing
 
     @property
     def label(self) -> str:
@@ -79,11 +88,11 @@ class Choice:
         """Why this one, a sentence each."""
         found = []
         if self.picked is not None and self.leader is not None:
-            found.append(f"Its clips are at {_shown(self.picked)} of the base's distance.")
+            found.append(f"Of {self.picked.label} {_parts(self.picked)}.")
             if self.picked is not self.leader:
                 found.append(
-                    f"{self.leader.label} is at {_shown(self.leader)}, which is no difference that "
-                    "could be heard; of such the earlier is taken, and the strength nearer to 1."
+                    f"Of {self.leader.label} {_parts(self.leader)}: hardly a difference. Of such "
+                    "the earlier is taken, and the strength nearer to 1."
                 )
         pairs = zip(self.candidates, self.outs, strict=True)
         return found + [f"{c.label} is out: {out}." for c, out in pairs if out]
@@ -104,6 +113,8 @@ class Choice:
                     "share": round(share, 3),
                     "out": out or None,
                     **_range(c.scores),
+                    "style_left": _range(c.left)["score"],
+                    "gain_missing": None if c.missing is None else _range(c.missing)["score"],
                 }
                 for c, out, share in zip(self.candidates, self.outs, self.shares, strict=True)
             ],
@@ -111,10 +122,11 @@ class Choice:
 
 
 RULE = (
-    "The nearest to the songs leads, by style distance over the base's. Out of the race: copies, "
-    "collapse, broken sound, adapters that do nothing and those that listeners liked less than the "
-    f"base. What is within {100 * MARGIN:.0f} % of the base's distance of the leader ties with it: "
-    "the earliest such checkpoint is taken, at the strength nearest to 1."
+    "The lowest score leads: what is left of the base's style distance, plus what is missing of "
+    "the best gain in held-out loss. Out of the race: copies, collapse, broken sound, adapters "
+    "that do nothing and those that listeners liked less than the base. Scores within "
+    f"{MARGIN:g} of the leader's tie with it: the earliest such checkpoint is taken, at the "
+    "strength nearest to 1."
 )
 
 
@@ -163,10 +175,14 @@ def _range(scores: np.ndarray) -> dict[str, float | None]:
     return {key: round(float(n), 4) if np.isfinite(n) else None for key, n in numbers.items()}
 
 
-def _shown(candidate: Candidate) -> str:
-    values = _range(candidate.scores)
+def _parts(candidate: Candidate) -> str:
+    values = _range(candidate.left)
     low, high = (f"{100 * (values[key] or 0):.0f}" for key in ("low", "high"))
-    return f"{100 * (values['score'] or 0):.0f} % [{low} to {high}]"
+    said = f"{100 * (values['score'] or 0):.0f} % [{low} to {high}] of the base's distance is left"
+    if candidate.missing is None:
+        return said
+    missing = _range(candidate.missing)["score"] or 0
+    return f"{said}, and {100 * missing:.0f} % of the best gain in held-out loss is missing"
 
 
 def _clips(count: int) -> str:

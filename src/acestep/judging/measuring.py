@@ -3,36 +3,68 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from acestep.adapters.effect import alarm, output_change
-from acestep.adapters.size import adapter_size
+from acestep.adapters.effect import Effect, effect
 from acestep.adapters.stack import AdaptedParts
-from acestep.checking.finding import Finding
-from acestep.judging.subject import Checkpoint, Subject
+from acestep.judging.making import Voice
+from acestep.judging.subject import Subject
 from acestep.training.evidence import Evidence, Measured, evidence, measure_base
 from acestep.training.material import Material, open_material, open_tensors
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """``nothing`` says that the adapter does nothing, if so, and what the causes may be."""
+    """What was measured of one adapter at one strength."""
 
     evidence: Evidence
-    size: dict[str, Any] = field(repr=False)
-    nothing: Finding | None
+    effect: Effect = field(repr=False)
+
+    @property
+    def out(self) -> str:
+        """Why it is not to be recommended; empty if nothing speaks against it."""
+        finding = self.effect.alarm
+        return "" if finding is None else f"it {finding.code.replace('-', ' ')}"
 
     @property
     def alarm(self) -> str | None:
-        """The finding as a sentence."""
-        if self.nothing is None:
-            return None
-        return f"{self.nothing.message} {self.nothing.advice}".strip()
+        """What is gravely wrong with it, with the likely causes."""
+        finding = self.effect.alarm
+        return None if finding is None else f"{finding.message}: {finding.advice}"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"evidence": self.evidence.as_dict(), "size": self.size, "alarm": self.alarm}
+        record = self.effect.as_dict()
+        size = {**(record["size"] or {}), "output_change": record["change"]}
+        return {"evidence": self.evidence.as_dict(), "size": size, "alarm": self.alarm}
 
 
-def open_measures(subject: Subject, parts: AdaptedParts) -> Material:
+@dataclass(frozen=True)
+class Scale:
+    """Songs, base and its losses: what every adapter is measured on."""
+
+    material: Material = field(repr=False)
+    base: Measured = field(repr=False)
+
+    def measure(self, voice: Voice) -> Measurement:
+        """Measure an adapter at a strength; the transformer bears none meanwhile.
+
+        Raises ``AdapterError`` if it does not fit, ``ValueError`` for the base.
+        """
+        adapter, strength = voice.adapter, voice.strength
+        if adapter is None:
+            raise ValueError("the base is what adapters are measured against")
+        material = self.material
+        found = effect(
+            material.transformer,
+            adapter,
+            material.condition(),
+            strength=strength,
+            shift=material.law.shift,
+            model=material.model,
+        )
+        return Measurement(evidence(material, adapter, self.base, strength=strength), found)
+
+
+def open_scale(subject: Subject, parts: AdaptedParts) -> Scale:
     """The songs to measure on: split as the run split them, else all of them as trained on.
 
     Raises what :mod:`acestep.training.material` raises.
@@ -40,18 +72,9 @@ def open_measures(subject: Subject, parts: AdaptedParts) -> Material:
     parts.remove()
     transformer = parts.transformer()
     if subject.settings and not subject.notes:
-        return open_material(subject.path, tensors=subject.tensors, transformer=transformer)
-    return open_tensors(subject.tensors, model=subject.model.source, transformer=transformer)
-
-
-def measure(checkpoint: Checkpoint, material: Material, base: Measured) -> Measurement:
-    """Measure one checkpoint; the transformer of ``material`` bears no adapter."""
-    adapter, transformer = checkpoint.adapter, material.transformer
-    size = adapter_size(transformer, adapter)
-    change = output_change(transformer, adapter, material.condition(), shift=material.law.shift)
-    found = evidence(material, adapter, base)
-    record = {**size.as_dict(), "output_change": change.as_dict()}
-    return Measurement(found, record, alarm(size, change, adapter, model=material.model))
-
-
-__all__ = ["Measurement", "measure", "measure_base", "open_measures"]
+        material = open_material(subject.path, tensors=subject.tensors, transformer=transformer)
+    else:
+        material = open_tensors(
+            subject.tensors, model=subject.model.source, transformer=transformer
+        )
+    return Scale(material, measure_base(material))

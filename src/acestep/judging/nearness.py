@@ -51,6 +51,28 @@ def relative_distances(
     return {name: distance(rows) / far for name, rows in made.items()}
 
 
+def missing_gains(
+    differences: Mapping[str, Mapping[str, float]], draws: int = DRAWS, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Of the best gain in held-out loss, what each set lacks, ``[1 + draws]``.
+
+    ``differences`` are losses minus the base's by song (negative is a gain), of the same songs for
+    every set; each draw takes the same songs for all. 0 is the best set, 1 the base, more is worse
+    than the base. Where no set gains anything none lacks anything: 0.
+    """
+    names = list(differences)
+    songs = sorted(set.intersection(*(set(differences[name]) for name in names)))
+    if not songs:
+        return {}
+    table = np.array([[differences[name][song] for song in songs] for name in names])
+    generator = np.random.default_rng(seed)
+    drawn = generator.multinomial(len(songs), np.full(len(songs), 1 / len(songs)), draws)
+    means = np.concatenate([np.ones((1, len(songs))), drawn]) @ table.T / len(songs)
+    best = means.min(1, keepdims=True)
+    lacking = np.where(best < 0, (means - best) / np.minimum(best, -_NO_PAIRS) * -1, 0.0)
+    return dict(zip(names, lacking.T, strict=True))
+
+
 def _weights(
     song_names: Sequence[str], prompts: int, draws: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:

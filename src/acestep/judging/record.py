@@ -12,7 +12,7 @@ from acestep.checking.labels import findings as label_findings
 from acestep.config import EvaluateConfig
 from acestep.data.files import shown
 from acestep.data.song import load_dataset
-from acestep.errors import AceStepError
+from acestep.errors import AceStepError, RunError
 from acestep.events import Evaluation, Step
 from acestep.judging.choice import Choice
 from acestep.judging.layout import FORMAT
@@ -23,6 +23,7 @@ from acestep.judging.subject import Subject, losses
 from acestep.judging.summary import told
 from acestep.judging.tag import Tag
 from acestep.judging.trials import Trial
+from acestep.training.afterwards import look_at_run
 
 MOST_STEPS = 500  # points of the training curve that a report keeps
 SURE = 0.05  # of the votes' p
@@ -30,17 +31,23 @@ SURE = 0.05  # of the votes' p
 
 @dataclass(frozen=True)
 class Judgement:
-    """A voice, what was measured of its adapter (None for the base and for strengths), and what
-    the judges say of its clips."""
+    """A voice, what was measured of its adapter (None for the base), and what the judges say of its
+    clips."""
 
     voice: Voice
     measured: Measurement | None
     verdicts: Verdicts
 
+    @property
+    def held_out(self) -> dict[str, float]:
+        """Held-out loss minus the base's by song; empty where nothing was held out."""
+        side = None if self.measured is None else self.measured.evidence.held_out
+        return {} if side is None else side.differences()
+
     def out(self, votes: dict[str, Any] | None) -> str:
         """Why it is not to be recommended whatever its style; empty if nothing speaks against."""
-        if self.measured is not None and self.measured.nothing is not None:
-            return "it does nothing"
+        if self.measured is not None and self.measured.out:
+            return self.measured.out
         if broken := self.verdicts.take.broken:
             return broken
         if self.verdicts.diversity.grade == "collapsed":
@@ -107,7 +114,7 @@ def as_report(
         "choice": found.choice.as_dict(),
         "controls": {"rows": _controls(found)},
         "votes": found.votes,
-        "advice": None,
+        "advice": _advice(subject),
     }
 
 
@@ -126,7 +133,8 @@ def table(report: dict[str, Any]) -> str:
     """The verdict, and a line a candidate, for a terminal."""
     lines = [report["verdict"]["headline"], ""]
     lines += [f"{row['question']} {row['sentence']}" for row in report["verdict"]["questions"]]
-    lines += ["", f"{'':24}{'distance':>9}  {'90 %':>13}  {'chosen':>7}  copies"]
+    lines += ["", f"{'':20}{'style left':>11}{'gain missing':>14}{'score':>8}  {'90 %':>12}"
+              f"{'chosen':>9}{'copies':>8}"]  # fmt: skip
     copies = {
         (one["name"], one["strength"]): one["copies"]["strong"]
         for one in (*report["checkpoints"], *report["strengths"])
@@ -134,11 +142,17 @@ def table(report: dict[str, Any]) -> str:
     for row in report["choice"]["candidates"]:
         key = (row["checkpoint"], row["strength"])
         name = key[0] if key[1] == 1 else f"{key[0]} at {key[1]:g}"
-        numbers = [_percent(row[part]) for part in ("score", "low", "high", "share")]
-        span = f"{numbers[1]} to {numbers[2]}"
-        line = f"{name:24}{numbers[0]:>9}  {span:>13}  {numbers[3]:>7}  {copies[key]:>6}"
-        lines.append(f"{line}  {row['out'] or ''}".rstrip())
+        left, missing, share = (
+            _percent(row[part]) for part in ("style_left", "gain_missing", "share")
+        )
+        score, low, high = (_decimals(row[part]) for part in ("score", "low", "high"))
+        line = f"{name:20}{left:>11}{missing:>14}{score:>8}  {f'{low} to {high}':>12}"
+        lines.append(f"{line}{share:>9}{copies[key]:>8}  {row['out'] or ''}".rstrip())
     return "\n".join(lines)
+
+
+def _decimals(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 def _percent(value: float | None) -> str:
@@ -215,6 +229,16 @@ def _checks(subject: Subject) -> Iterator[dict[str, Any]]:
             "message": finding.message,
             "advice": finding.advice,
         }
+
+
+def _advice(subject: Subject) -> dict[str, Any] | None:
+    """What the run's log shows, and what to change next time; None where there is no run."""
+    if not subject.is_run:
+        return None
+    try:
+        return look_at_run(subject.path).as_dict()
+    except RunError:
+        return None  # its settings lack the knobs
 
 
 def _curves(subject: Subject) -> dict[str, Any]:

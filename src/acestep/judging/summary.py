@@ -56,7 +56,7 @@ def _question(question: str, answer: str, sentence: str) -> dict[str, str]:
 def _style(about: "Judgement", checkpoint: "Judgement") -> dict[str, str]:
     style = about.verdicts.style
     answer = UNTOLD
-    if checkpoint.measured is not None and checkpoint.measured.nothing is not None:
+    if checkpoint.measured is not None and checkpoint.measured.out:
         answer = NO
     elif "nearer" in style.word:
         answer = YES if _is_there(about) else PARTLY

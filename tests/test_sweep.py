@@ -140,7 +140,7 @@ def test_trials_may_be_judged_by_what_is_heard(tensors, tmp_path, monkeypatch):
         if words[3] == "evaluate":
             run = Path(words[4])
             candidate = {"checkpoint": "epoch_2", "strength": 1.0, "out": None}
-            candidate["score"] = 0.6 - 0.2 * int(run.name)
+            candidate["style_left"] = 0.6 - 0.2 * int(run.name)
             choice = {**candidate, "candidates": [candidate]}
             (run / "evaluation").mkdir()
             (run / "evaluation" / "report.json").write_text(json.dumps({"choice": choice}))

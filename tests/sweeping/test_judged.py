@@ -13,7 +13,13 @@ def write(folder, choice):
 
 
 def candidate(checkpoint, score, out=None, strength=1.0):
-    return {"checkpoint": checkpoint, "strength": strength, "score": score, "out": out}
+    return {
+        "checkpoint": checkpoint,
+        "strength": strength,
+        "score": 9.0,
+        "style_left": score,
+        "out": out,
+    }
 
 
 def test_the_score_is_that_of_the_recommended_candidate(tmp_path):

@@ -11,7 +11,9 @@ from acestep.errors import RunError
 
 @dataclass(frozen=True)
 class Heard:
-    """``score`` is the relative style distance: 0 at the songs, 1 at the base."""
+    """``score`` is what is left of the base's distance to the songs' style: 0 at the songs, 1 at
+    the base. (A report's own score also counts held-out loss against the best of its run, which
+    two runs do not share.)"""
 
     score: float
     facts: dict[str, Any]
@@ -28,7 +30,7 @@ def read_score(folder: Path) -> Heard:
         choice = json.loads(path.read_text(encoding="utf-8"))["choice"]
         picked = (choice["checkpoint"], choice["strength"])
         scores = {
-            (row["checkpoint"], row["strength"]): row["score"] for row in choice["candidates"]
+            (row["checkpoint"], row["strength"]): row["style_left"] for row in choice["candidates"]
         }
         reasons = [row["out"] for row in choice["candidates"] if row["out"]]
     except (OSError, UnicodeDecodeError, ValueError, KeyError, TypeError) as error:

@@ -28,7 +28,7 @@ def compared(made, base, p=0.001, spread=0.2):
         (2.0, 4.0, 0.001, "nearer"),
         (3.9, 4.0, 0.3, "not yet"),
         (6.0, 4.0, 0.001, "farther"),
-        (0.1, 0.15, 0.2, "there in the base"),
+        (0.1, 0.15, 0.2, "no different in the base"),
         (2.0, 0.15, 0.001, "farther"),
     ],
 )

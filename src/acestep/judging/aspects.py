@@ -13,7 +13,7 @@ CHANCE = 0.05
 THERE = 0.25  # of the base's distance, beyond the floor: half of the clips in style leave as much
 MOST_FLOOR = 0.5  # of the base's distance
 
-WORDS = ("there", "nearer", "not yet", "farther", "there in the base", "not known")
+WORDS = ("there", "nearer", "not yet", "farther", "no different in the base", "not known")
 
 
 @dataclass(frozen=True)
@@ -60,17 +60,12 @@ def in_words(aspects: Sequence[Aspect]) -> list[str]:
 
 
 def _word(found: Comparison, floor: Floor) -> str:
-    low = found.base.low
-    if low is None or low <= 0 or found.base.value <= floor.value:
-        lost = found.farther < CHANCE and _above(found.gain.high, below=True)
-        return "farther" if lost else "there in the base"
     if found.nearer < CHANCE and _above(found.gain.low):
         share = min(max(floor.share, 0.0), MOST_FLOOR) if floor.folds else 0.0
-        near = found.made.value <= (THERE + share) * found.base.value
-        return "there" if near else "nearer"
+        return "there" if found.made.value <= (THERE + share) * found.base.value else "nearer"
     if found.farther < CHANCE and _above(found.gain.high, below=True):
         return "farther"
-    return "not yet"
+    return "not yet" if _above(found.base.low) else "no different in the base"
 
 
 def _above(end: float | None, *, below: bool = False) -> bool:
@@ -84,7 +79,7 @@ def _told(aspects: Sequence[Aspect]) -> str:
         "nearer": ("is nearer", "are nearer"),
         "not yet": ("is not there yet", "are not there yet"),
         "farther": ("is farther than the base", "are farther than the base"),
-        "there in the base": ("was there in the base", "were there in the base"),
+        "no different in the base": ("is no different in the base", "are no different in the base"),
         "not known": ("is not known", "are not known"),
     }
     parts = []

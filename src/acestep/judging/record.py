@@ -90,6 +90,11 @@ class Findings:
     trials: tuple[Trial, ...]
     takes: tuple[Take, ...] = field(repr=False)
 
+    @property
+    def judged(self) -> tuple[Judgement, ...]:
+        """Everything that an adapter played with its tag."""
+        return self.checkpoints + self.strengths
+
 
 def as_report(
     found: Findings, subject: Subject, maker: Maker, config: EvaluateConfig
@@ -271,7 +276,7 @@ def _prompt(trial: Trial) -> dict[str, Any]:
 
 def _clips(take: Take, found: Findings) -> Iterator[dict[str, Any]]:
     """A take's clips; what the judges said of each where they looked at it."""
-    judged = (found.base, *found.checkpoints, *found.strengths)
+    judged = (found.base, *found.judged)
     verdicts = next((one.verdicts for one in judged if one.verdicts.take is take), None)
     copies = {} if verdicts is None else {c.clip: c.grade for c in verdicts.copying.looked}
     loops = {} if verdicts is None else _loop_grades(verdicts)
@@ -300,8 +305,21 @@ def _loop_grades(verdicts: Verdicts) -> dict[str, str]:
 
 
 def _controls(found: Findings) -> list[dict[str, Any]]:
-    """The style judges' controls, and the planted copies."""
+    """The style judges' controls, the other style, and the planted copies."""
     rows = list(found.panel.style.controls.rows())
+    judged = {(one.voice.name, one.voice.strength): one for one in found.judged}
+    picked = found.choice.picked
+    about = judged[picked.checkpoint, picked.strength] if picked else found.checkpoints[-1]
+    if (wrong := about.verdicts.style.wrong) is not None:
+        rows.append(
+            {
+                "name": f"another style: {found.panel.other}",
+                "what": f"{about.voice.label}, held against songs that it was not taught",
+                "expected": "it comes nearer to your songs than to these",
+                "found": wrong.sentence,
+                "fine": wrong.specific,
+            }
+        )
     planted = found.panel.planted
     hits = sum(one.found for one in planted)
     rows.append(

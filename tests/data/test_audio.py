@@ -14,6 +14,7 @@ from acestep.data.audio import (
     AudioFacts,
     conform,
     inspect_audio,
+    mp3_round_trip,
     read_audio,
     resampled,
     stream_audio,
@@ -289,3 +290,26 @@ def test_a_full_disk_is_an_audio_error(tmp_path, monkeypatch):
     with pytest.raises(AudioError, match="No space left"):
         write_audio(tmp_path / "song.wav", tone(0.1), RATE)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("rate", [48_000, 44_100, 16_000])
+def test_an_mp3_round_trip_keeps_the_sound_in_its_place(rate):
+    t = np.arange(2 * rate) / rate
+    audio = np.stack([0.4 * np.sin(2 * np.pi * 300 * t), 0.2 * np.sin(2 * np.pi * 700 * t)])
+    audio[:, : rate // 2] = 0
+    copy = mp3_round_trip(audio.astype(np.float32), rate, 64)
+    assert copy.dtype == np.float32 and abs(copy.shape[1] - 2 * rate) < rate / 8
+    begin = int(np.argmax(np.abs(copy[0]) > 0.2))
+    assert begin / rate == pytest.approx(0.5, abs=0.11)
+    middle = copy[:, rate : rate + rate // 2]
+    np.testing.assert_allclose(np.sqrt((middle**2).mean(1)), [0.283, 0.141], rtol=0.1)
+
+
+def test_an_mp3_round_trip_loses_more_at_a_lower_rate():
+    noise = 0.1 * np.random.default_rng(0).standard_normal((2, RATE)).astype(np.float32)
+    errors = [
+        np.abs(mp3_round_trip(noise, RATE, kbit)[:, :RATE] - noise).mean() for kbit in (320, 64)
+    ]
+    assert errors[0] < 0.5 * errors[1]
+    with pytest.raises(AudioError, match="no MP3 at 96000 Hz"):
+        mp3_round_trip(noise, 96_000, 64)

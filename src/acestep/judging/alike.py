@@ -20,7 +20,7 @@ CLEAR_STRICT, CLEAR_TOLERANT, CLEARLY = 50.0, 60.0, 1.7  # a strong match; times
 BRIEF, LASTING = 4.0, 6.0  # seconds: less says nothing; what a strong match covers
 EXCERPTS, MOST_EXCERPTS = 4, 120  # of a song, and in all
 ITSELF = 0.2  # of the score of an excerpt in its own song: what disguised copies reach
-FAR_OUT = 3.0  # quartile distances; Tukey's outer fence
+FAR_OUT, MANY = 3.0, 10  # quartile distances: Tukey's outer fence; songs, from which on it holds
 
 Grade = Literal["strong", "look and listen", "nothing"]
 
@@ -53,7 +53,8 @@ class Folder:
 
     ``excerpts`` of ``seconds`` were held against all other songs, which makes so many ``pairs``;
     the highest scores were ``best_strict`` and ``best_tolerant``, the latter in the pair ``best``.
-    ``repeats`` are songs that share a passage: no different songs.
+    In its own song an excerpt scores ``own`` a second. ``repeats`` are songs that share a passage:
+    no different songs.
     """
 
     songs: Mapping[str, Landmarks] = field(repr=False)
@@ -64,6 +65,7 @@ class Folder:
     best_tolerant: float = 0.0
     best: Repeat | None = None
     repeats: tuple[Repeat, ...] = ()
+    own: float = 0.0
 
     @property
     def strict(self) -> float:
@@ -94,7 +96,10 @@ class Folder:
         over = self.reached(match)
         if over <= 1 or match.seconds < BRIEF:
             return "nothing"
-        return "strong" if over >= CLEARLY and is_clear(match) else "look and listen"
+        # Where songs share loops, few songs tell little of how far new ones go beyond their level
+        as_copies = not self.raised or match.score >= ITSELF * self.own * match.seconds
+        clear = over >= CLEARLY and is_clear(match) and as_copies
+        return "strong" if clear else "look and listen"
 
     def reached(self, match: Match) -> float:
         """A match's score over the threshold: the better of the two; above 1 it follows."""
@@ -124,9 +129,10 @@ def learn_folder(songs: Mapping[str, Landmarks], seconds: float) -> Folder:
     Repeats are songs whose match is too good for different ones: clear, and as good as that of a
     disguised copy or far out among all matches.
     """
+    seconds = min(seconds, max((song.seconds for song in songs.values()), default=seconds))
     excerpts = list(_excerpts(songs, seconds))
     beside = [row for name, start in excerpts for row in _beside(songs, name, start, seconds)]
-    fence = _fence([row.match.score for row in beside])
+    fence = _fence([row.match.score for row in beside]) if len(songs) >= MANY else np.inf
     repeats: dict[tuple[str, str], Repeat] = {}
     for row in sorted(beside, key=lambda row: -row.match.score):
         level = min(ITSELF * row.own, fence)
@@ -137,15 +143,13 @@ def learn_folder(songs: Mapping[str, Landmarks], seconds: float) -> Folder:
     return Folder(
         songs, seconds, len(excerpts), len(different),
         max((row.match.strict for row in different), default=0.0),
-        best.match.tolerant if best else 0.0,
-        best, tuple(repeats.values()),
+        best.match.tolerant if best else 0.0, best, tuple(repeats.values()),
+        float(np.median([row.own for row in beside])) / seconds if beside else 0.0,
     )  # fmt: skip
 
 
 def _fence(scores: list[float]) -> float:
     """Tukey's outer fence of the scores' logarithms: wide where all songs are somewhat alike."""
-    if not scores:
-        return 0.0
     low, high = np.quantile(np.log(np.maximum(scores, 1.0)), [0.25, 0.75])
     return float(np.exp(high + FAR_OUT * (high - low)))
 

@@ -82,6 +82,25 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """A preview: what the model plays for a caption at this point of a run; at step 0 the base.
+
+    ``path`` is the audio of ``seconds``, ``picture`` its spectrogram. ``kind`` says what the prompt
+    is: ``training`` (a song's own), ``new``, ``untagged`` (the new one without the tag) or ``own``
+    (given by the user).
+    """
+
+    path: str
+    picture: str
+    caption: str
+    seed: int
+    step: int
+    epoch: int
+    seconds: float
+    kind: str = "own"
+
+
+@dataclass(frozen=True)
 class Estimate:
     """How long the rest will take, in seconds, measured on the first steps."""
 
@@ -140,6 +159,7 @@ Event = (
     | Skipped
     | Step
     | Evaluation
+    | Sample
     | Estimate
     | Saved
     | Text

@@ -127,7 +127,8 @@ def render(
     if problems:
         raise ConfigError(problems)
     try:
-        return (yield from _render(parts, config, sounds))
+        scene = yield from set_scene(parts, config, sounds)
+        return (yield from play(parts, config, scene))
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"out of memory on {parts.device}: {str(error).splitlines()[0]}",
@@ -135,15 +136,15 @@ def render(
         ) from error
 
 
-def _render(
-    parts: AdaptedParts, config: GenerateConfig, sounds: Sounds
+def play(
+    parts: AdaptedParts, config: GenerateConfig, scene: Scene
 ) -> Generator[Event, None, Rendition]:
-    sampling, notices = choose_sampling(config, parts.model.variant)
-    yield from notices
-    yield from (Notice(sentence) for sentence in parts.missing_tags(config.caption))
-    scene = yield from _set_scene(parts, config, sounds, sampling)
+    """The second half of :func:`render`: from the scene to the piece; yields the steps.
 
+    It takes the transformer and the decoder. Raises ``torch.OutOfMemoryError``.
+    """
     # Denoise
+    sampling, _ = choose_sampling(config, parts.model.variant)
     times = schedule(sampling.steps, sampling.shift)
     latents = draw_noise(config.seed, scene.frames, parts.channels)
     if scene.source is not None:
@@ -179,10 +180,17 @@ def _render(
     return Rendition(audio, parts.rate, config.seed, scene.prompt, facts, latents[0].cpu())
 
 
-def _set_scene(
-    parts: AdaptedParts, config: GenerateConfig, sounds: Sounds, sampling: Sampling
+def set_scene(
+    parts: AdaptedParts, config: GenerateConfig, sounds: Sounds
 ) -> Generator[Event, None, Scene]:
-    """Encode source, reference and text; the transformer is not touched."""
+    """The first half of :func:`render`: encode source, reference and text, and yield notices.
+
+    The transformer is not touched. A scene can be played any number of times. Raises
+    ``torch.OutOfMemoryError`` beside what ``render`` raises for sounds that do not fit.
+    """
+    sampling, notices = choose_sampling(config, parts.model.variant)
+    yield from notices
+    yield from (Notice(sentence) for sentence in parts.missing_tags(config.caption))
     source = reference = None
     if sounds.source is not None:
         audio = _shortened(sounds.source, config.duration, parts.rate)

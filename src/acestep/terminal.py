@@ -73,7 +73,7 @@ class Quiet:
     def show(self, event: Event) -> None:
         """Show the event if it matters to someone who wants quiet."""
         info = isinstance(event, events.Notice) and event.level == "info"
-        if not info and not isinstance(event, (*_DETAILS, events.Saved)):
+        if not info and not isinstance(event, (*_DETAILS, events.Sample, events.Saved)):
             self._screen.show(event)
 
     def close(self) -> None:
@@ -223,6 +223,9 @@ def plain(event: Event) -> str | None:
                 f"epoch {event.epoch} · held-out loss {event.loss:.4f} "
                 f"(base alone {event.base_loss:.4f})"
             )
+        case events.Sample():
+            who = f"epoch {event.epoch}" if event.step else "the base"
+            return f"preview of {who}: {event.path}"
         case events.Estimate():
             left = duration(event.seconds_left)
             return f"{event.seconds_per_step:.3g} s a step, about {left} left"

@@ -36,6 +36,7 @@ from acestep.training.evaluate import is_sound
 from acestep.training.evidence import evaluation
 from acestep.training.optim import learning_rate
 from acestep.training.pictures import Scalars, draw_losses
+from acestep.training.previews import Previews
 from acestep.training.reader import LossReader, diverged
 from acestep.training.session import Session, open_session
 from acestep.training.step import optimizer_step
@@ -89,11 +90,13 @@ def _train(config: TrainConfig, stop: StopRequest, held: ExitStack) -> Iterator[
 def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
     config, plan, progress = session.config, session.plan, session.progress
     reader = LossReader(session)
+    previews = Previews(session, lambda: asked_here(session, stop))
 
     # Evaluate the base before the first step
     session.base = session.measure_base()
     if progress.step == 0 and session.base:
         yield _evaluation(session, progress)
+    yield from previews.begin()
 
     for step in range(progress.step, plan.total_steps):
         # Step
@@ -101,18 +104,15 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         loss, norm = optimizer_step(session, step, rate)
         progress = _advance(progress, step + 1, plan.steps_per_epoch)
         reader.add(progress, rate, loss, norm)
-        last = progress.step == plan.total_steps
-        evaluate = bool(session.split.held_out) and _at_epoch(
-            session, progress, config.validate_every
+        evaluate = bool(session.split.held_out) and plan.ends_epoch(
+            progress.step, config.validate_every
         )
-        save = _at_epoch(session, progress, config.save_every)
-
-        # Stop?
-        due = reader.is_due() or evaluate or save
-        asked = not last and stop_asked(session, stop, agree=due)
+        save = plan.ends_epoch(progress.step, config.save_every)
+        listen = previews.are_due(progress)
 
         # Read the losses: in groups, and before anything is kept
-        if due or asked:
+        due = reader.is_due() or evaluate or save or listen
+        if due:
             yield from reader.read()
 
         # Evaluate
@@ -125,32 +125,48 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         better = config.patience > 0 and progress.best_epoch != best_before
 
         # Save: with --patience the best checkpoint so far is always there
-        if save or stale or asked or better:
+        kept = save or stale or better
+        if kept:
             yield _save(session, progress)
         if better:
             _drop_superseded(session, best_before)
-        if stale:
-            yield Notice(
-                f"stopped early: no better held-out loss in {config.patience} evaluations; "
-                f"the best is epoch_{progress.best_epoch} ({progress.best_loss:.4f})",
-                "info",
-            )
-        if asked:
-            session.run.stop_file.unlink(missing_ok=True)
-            yield Stopped(
-                "train", str(session.run.path), resume_command(config, session.processes.world)
-            )
+
+        # Preview
+        if listen:
+            yield from previews.make(progress)
+
+        # Stop?
+        if progress.step < plan.total_steps and stop_asked(session, stop, agree=due):
+            yield from reader.read()
+            yield from _stop(session, progress, kept=kept)
             return
         if stale:
+            yield _stopped_early(config, progress)
             break
     session.processes.wait()
     yield from _ending(session, progress)
 
 
+def _stop(session: Session, progress: Progress, *, kept: bool) -> Iterator[Event]:
+    if not kept:
+        yield _save(session, progress)
+    session.run.stop_file.unlink(missing_ok=True)
+    command = resume_command(session.config, session.processes.world)
+    yield Stopped("train", str(session.run.path), command)
+
+
+def _stopped_early(config: TrainConfig, progress: Progress) -> Notice:
+    return Notice(
+        f"stopped early: no better held-out loss in {config.patience} evaluations; "
+        f"the best is epoch_{progress.best_epoch} ({progress.best_loss:.4f})",
+        "info",
+    )
+
+
 def stop_asked(session: Session, stop: StopRequest, *, agree: bool) -> bool:
     """Whether to stop. Several processes give one answer, at the steps where they ``agree``: it
     costs a message that all of them wait for."""
-    asked = stop.requested or session.run.stop_file.exists()
+    asked = asked_here(session, stop)
     if session.processes.world == 1:
         return asked
     if not agree:
@@ -160,18 +176,16 @@ def stop_asked(session: Session, stop: StopRequest, *, agree: bool) -> bool:
     return votes.item() > 0
 
 
+def asked_here(session: Session, stop: StopRequest) -> bool:
+    """Whether this process was asked to stop, by a signal or the ``STOP`` file."""
+    return stop.requested or session.run.stop_file.exists()
+
+
 def resume_command(config: TrainConfig, processes: int) -> str:
     """What to type to go on: as many processes as before, since that is part of a step's size."""
     launch = ["accelerate", "launch", "--num_processes", str(processes), "-m"]
     start = [*launch, "acestep"] if processes > 1 else ["acestep"]
     return shlex.join([*start, "train", str(config.tensors), "-o", str(config.output), "--resume"])
-
-
-def _at_epoch(session: Session, progress: Progress, every: int) -> bool:
-    """Whether this step ends an epoch that is a multiple of ``every``, or the run."""
-    ends_epoch = progress.step % session.plan.steps_per_epoch == 0
-    last = progress.step == session.plan.total_steps
-    return last or (ends_epoch and progress.epoch % every == 0)
 
 
 def _advance(progress: Progress, step: int, steps_per_epoch: int) -> Progress:

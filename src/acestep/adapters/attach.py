@@ -4,7 +4,8 @@ import difflib
 import hashlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -97,6 +98,22 @@ def trainable_parameters(transformer: nn.Module) -> dict[str, nn.Parameter]:
     return found
 
 
+@contextmanager
+def bare(transformer: nn.Module) -> Iterator[None]:
+    """The base as it was before an adapter was attached for training: other adapters fit on it.
+
+    Afterwards the wrapped layers, the same objects, are back; nothing about them has changed.
+    """
+    wrapped = attached(transformer)
+    for name, layer in wrapped.items():
+        _put(transformer, name, layer.get_base_layer())
+    try:
+        yield
+    finally:
+        for name, layer in wrapped.items():
+            _put(transformer, name, layer)
+
+
 def choose_modules(transformer: nn.Module, targets: str) -> list[str]:
     """The names of the linear layers that ``targets`` means; see :func:`attach`."""
     linear = [name for name, part in transformer.named_modules() if isinstance(part, nn.Linear)]
@@ -127,6 +144,11 @@ def shortest_suffixes(chosen: Iterable[str], names: Iterable[str]) -> list[str]:
     others -= chosen
     taken = {tail for name in others for tail in _tails(name)}
     return sorted({next((t for t in _tails(name) if t not in taken), name) for name in chosen})
+
+
+def _put(transformer: nn.Module, name: str, layer: nn.Module) -> None:
+    parent, _, last = name.rpartition(".")
+    transformer.get_submodule(parent).register_module(last, layer)
 
 
 def _tails(name: str) -> list[str]:

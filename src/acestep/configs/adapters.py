@@ -131,6 +131,22 @@ class TrainConfig(Config):
         0, "Stop after this many evaluations without a better held-out loss; 0: never.", ge=0
     )
 
+    preview_every: int = knob(
+        0,
+        "Epochs between previews, pieces to listen to; 0: none (with --preview: as --save-every).",
+        ge=0,
+    )
+    preview: list[str] = knob(
+        [],
+        "Caption of a preview (default: a song's prompt, a new one with the tag and without it).",
+    )
+    preview_seconds: float | None = knob(
+        None,
+        "Length of previews (default: 30, or the songs' if they are shorter).",
+        gt=0,
+        le=600,
+    )
+
     auto: bool = knob(
         False, "Choose every knob that is not given by the songs, the model and the machine."
     )
@@ -141,7 +157,8 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _follow(self) -> "TrainConfig":
-        """Two defaults follow another knob: alpha the rank, the learning rate prodigy.
+        """Some defaults follow other knobs: alpha the rank, the learning rate prodigy, and how
+        often there are previews, whose captions are given, the checkpoints.
 
         They stay out of ``model_fields_set``, so that resuming knows them as not given.
         """
@@ -149,6 +166,8 @@ class TrainConfig(Config):
             self.__dict__["alpha"] = 2.0 * self.rank
         if "learning_rate" not in self.model_fields_set and self.optimizer == "prodigy":
             self.__dict__["learning_rate"] = 1.0
+        if "preview_every" not in self.model_fields_set and self.preview:
+            self.__dict__["preview_every"] = self.save_every
         return self
 
 

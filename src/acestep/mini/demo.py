@@ -44,8 +44,8 @@ from acestep.mini.demo_page import (
 )
 from acestep.mini.folder import songs_of
 from acestep.mini.page import write_page
-from acestep.mini.pictures import draw_spectrogram
 from acestep.mini.teach import TAG, Lesson, Places, commands, perform, teach, typed
+from acestep.pictures import draw_spectrogram
 from acestep.terminal import duration, open_screen
 
 FIRST_SEED = 100

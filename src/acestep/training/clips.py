@@ -1,7 +1,8 @@
 """Training samples on their device, and which frames of them are trained on or held out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ _ROUNDING = 1e-6  # seconds
 class Clip:
     """One sample with a leading batch dimension of 1; ``frames`` are those whose loss counts.
 
-    ``origin`` is the song that this one is a variant of, if it is one.
+    ``origin`` is the song that this one is a variant of, if it is one; ``labels`` are the song's.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Clip:
     origin: str = ""
     speed: float = 1.0
     start: float = 0.0
+    labels: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def root(self) -> str:
@@ -73,7 +75,7 @@ def make_clips(samples: Iterable[Sample], device: torch.device, dtype: torch.dty
             sample.condition[None].to(dtype),
             sample.context[None].to(dtype),
         )
-        place = (sample.origin, sample.speed, sample.start)
+        place = (sample.origin, sample.speed, sample.start, sample.metadata)
         clips.append(Clip(sample.name, sample.song, latents, condition, context, frames, *place))
     if device.type == "cpu":
         return clips

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 
 from acestep import events
+from acestep.data.audio import RATE, read_audio
 from acestep.data.files import atomic
 
 
@@ -66,13 +67,13 @@ def running_mean(losses: list[float]) -> list[float]:
 
 
 class Scalars:
-    """TensorBoard scalars of a run; a resumed run replaces what it redoes."""
+    """TensorBoard scalars and sounds of a run; a resumed run replaces what it redoes."""
 
     def __init__(self, folder: Path, first_step: int) -> None:
         self._writer = SummaryWriter(str(folder), purge_step=first_step)
 
     def add(self, batch: Iterable[events.Event]) -> None:
-        """Write the numbers of steps and evaluations."""
+        """Write the numbers of steps and evaluations, and previews in mono."""
         for event in batch:
             if isinstance(event, events.Step):
                 self._writer.add_scalar("train/loss", event.loss, event.step)
@@ -81,6 +82,9 @@ class Scalars:
             elif isinstance(event, events.Evaluation):
                 self._writer.add_scalar("held_out/adapter", event.loss, event.step)
                 self._writer.add_scalar("held_out/base", event.base_loss, event.step)
+            elif isinstance(event, events.Sample):
+                audio = read_audio(event.path).mean(0, keepdims=True)
+                self._writer.add_audio(f"preview/{Path(event.path).stem}", audio, event.step, RATE)
 
     def close(self) -> None:
         """Flush and close the file."""

@@ -21,8 +21,9 @@ PACKAGES = (
     "safetensors",
     "numpy",
 )
-# Where a run lies and what is shown of it decides no number
+# Where a run lies and what is heard of it decides no number
 ELSEWHERE = {"tensors", "output", "model", "device", "precision", "resume", "accept_foreign"}
+ELSEWHERE |= {"preview_every", "preview", "preview_seconds"}
 # What a sample's entry says of its song by name
 _NAMES = {"file", "audio"}
 

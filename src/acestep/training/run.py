@@ -24,7 +24,12 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.loss_picture = path / "loss.png"
         self.tensorboard = path / "tensorboard"
+        self.samples = path / "samples"
         self.stop_file = path / "STOP"
+
+    def sample_folder(self, epoch: int) -> Path:
+        """Where the previews of an epoch lie, or of the base, which is epoch 0."""
+        return self.samples / (f"epoch_{epoch}" if epoch else "base")
 
     def exists(self) -> bool:
         """Whether a run was ever started here."""
@@ -97,13 +102,31 @@ class RunFolder:
         return found
 
     def rewind(self, step: int) -> None:
-        """Forget what the log says about steps after ``step`` (-1: also about the start)."""
-        kept = [
-            event
-            for event in self.read_events()
-            if not isinstance(
-                event, events.Step | events.Evaluation | events.Stopped | events.Finished
-            )
-            or (isinstance(event, events.Step | events.Evaluation) and event.step <= step)
-        ]
+        """Forget what the log says about steps after ``step`` (-1: also about the start).
+
+        Previews of later steps go with their files; those of the base stay, whatever ``step`` is.
+        """
+        log = self.read_events()
+        kept = [event for event in log if _happened_by(step, event)]
+        for event in log:
+            if isinstance(event, events.Sample) and not _happened_by(step, event):
+                self._remove_sample(event)
         write_text(self.events_file, "".join(events.to_json(event) + "\n" for event in kept))
+
+    def _remove_sample(self, sample: events.Sample) -> None:
+        """Remove a preview's files, wherever the run folder lies by now."""
+        for name in (sample.path, sample.picture):
+            path = self.sample_folder(sample.epoch) / Path(name).name
+            if path.is_file():
+                path.unlink()
+
+
+def _happened_by(step: int, event: events.Event) -> bool:
+    match event:
+        case events.Step() | events.Evaluation():
+            return event.step <= step
+        case events.Sample():
+            return event.step <= max(step, 0)
+        case events.Stopped() | events.Finished():
+            return False
+    return True

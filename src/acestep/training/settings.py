@@ -30,6 +30,9 @@ CHANGEABLE = {
     "weight_decay",
     "max_grad_norm",
     "dropout",
+    "preview_every",
+    "preview",
+    "preview_seconds",
     "batch_size",
     "gradient_accumulation",
 }
@@ -44,6 +47,11 @@ class Plan:
     samples_per_step: int
     steps_per_epoch: int
     total_steps: int
+
+    def ends_epoch(self, step: int, every: int) -> bool:
+        """Whether a step ends an epoch that is a multiple of ``every``, or the run."""
+        epoch, rest = divmod(step, self.steps_per_epoch)
+        return step == self.total_steps or (rest == 0 and epoch % every == 0)
 
 
 def make_plan(config: TrainConfig, model: BaseModel, num_samples: int, num_processes: int) -> Plan:

@@ -61,6 +61,8 @@ NAMES: dict[str, tuple[str, str]] = {
     "validate_every": ("Evaluate Every N Epochs", "N 에포크마다 평가"),
     "patience": ("Patience", "인내"),
     "preview_every": ("Preview Every N Epochs", "N 에포크마다 미리듣기"),
+    "preview": ("Preview Captions", "미리듣기 캡션"),
+    "preview_seconds": ("Preview Length (s)", "미리듣기 길이(초)"),
     "export.run": ("Run", "실행"),
     "export.output": ("Export Path", "내보낼 경로"),
     "checkpoint": ("Checkpoint", "체크포인트"),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from acestep.data.audio import RATE
-from acestep.mini.pictures import HIGHEST, HOP, WINDOW, draw_spectrogram, spectrogram
+from acestep.pictures import HIGHEST, HOP, WINDOW, draw_spectrogram, spectrogram
 
 
 def sine(frequency: float, seconds: float = 1.0) -> np.ndarray:

@@ -10,7 +10,7 @@ from acestep.data.audio import RATE
 from acestep.data.files import atomic
 
 WINDOW, HOP = 4096, 512
-HIGHEST = 5000.0  # Hz; most of what the small model plays lies below
+HIGHEST = 5000.0  # Hz; most of what is played, as notes and their first harmonics, lies below
 FLOOR = -60.0  # dB below the loudest point
 INK = "#868686"  # of axes and their labels: legible on light and on dark ground
 
@@ -40,6 +40,7 @@ def draw_spectrogram(path: Path, audio: np.ndarray) -> None:
 def spectrogram(audio: np.ndarray) -> np.ndarray:
     """Levels ``[bins up to HIGHEST, frames]`` of the channels' mean, dB below the loudest point."""
     mono = audio.mean(0)
+    mono = np.pad(mono, (0, max(0, WINDOW - len(mono))))
     frames = np.lib.stride_tricks.sliding_window_view(mono, WINDOW)[::HOP]
     magnitude = np.abs(np.fft.rfft(frames * np.hanning(WINDOW)))
     heard = magnitude[:, : round(HIGHEST * WINDOW / RATE)].T

@@ -1,0 +1,179 @@
+"""Previews: what the adapter plays while it is being trained, at the same prompts and seeds.
+
+A piece is made as ``generate`` makes it from a checkpoint of the same step: prompts go through the
+same encoders (once, at the start, after which these are dropped), and the adapter stands on the
+bare base as a finished one does. Training does not notice: nothing of its state is touched.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from acestep.adapters.adapter import Adapter
+from acestep.adapters.attach import bare
+from acestep.adapters.files import trained_adapter
+from acestep.adapters.mount import mount
+from acestep.adapters.stack import AdaptedParts
+from acestep.errors import AceStepError
+from acestep.events import Event, Notice, Sample
+from acestep.pictures import draw_spectrogram
+from acestep.render import Rendition, Scene, Sounds, play, set_scene
+from acestep.training.checkpoint import Progress
+from acestep.training.prompts import Request, preview_requests
+from acestep.training.session import Session
+
+SUFFIX = ".flac"
+BASE = Progress(0, 0)
+FAILURES = (AceStepError, torch.OutOfMemoryError, OSError)  # what a run survives
+_NAME = "preview"
+
+
+class Previews:
+    """The previews of a run. The main process makes them while the others wait for it.
+
+    ``asked`` says whether a stop was asked for: a piece is then left unfinished, and made when the
+    run goes on.
+    """
+
+    def __init__(self, session: Session, asked: Callable[[], bool]) -> None:
+        self._session = session
+        self._asked = asked
+        self._parts = TrainedParts(session)
+        self._scenes: list[tuple[Request, Scene]] = []
+        self._known: list[Sample] = []
+
+    def begin(self) -> Iterator[Event]:
+        """Encode the prompts and make what a run should have by now: the base's previews, and those
+        of the checkpoint that it goes on from. What is there already is not made again."""
+        session = self._session
+        if not session.config.preview_every:
+            return
+        if session.processes.is_main:
+            log = session.run.read_events()
+            self._known = [event for event in log if isinstance(event, Sample)]
+            yield from self._encode()
+            yield from self._play_all(BASE)
+            if session.progress.step and self.are_due(session.progress):
+                yield from self._play_all(session.progress)
+            self._known = []
+        session.processes.wait()
+
+    def are_due(self, progress: Progress) -> bool:
+        """Whether this step ends an epoch that is listened to, or the run."""
+        every = self._session.config.preview_every
+        return every > 0 and self._session.plan.ends_epoch(progress.step, every)
+
+    def make(self, progress: Progress) -> Iterator[Event]:
+        """Play every prompt with the adapter as it is now."""
+        if self._session.processes.is_main:
+            yield from self._play_all(progress)
+        self._session.processes.wait()
+
+    def _encode(self) -> Iterator[Event]:
+        session = self._session
+        try:
+            requests = preview_requests(
+                session.config, session.split.train, session.manifest.dataset
+            )
+            for request in requests:
+                scene = yield from set_scene(self._parts, request.config, Sounds())
+                self._scenes.append((request, scene))
+        except FAILURES as error:
+            self._scenes = []
+            yield Notice(f"there will be no previews: {_reason(error)}")
+        finally:
+            self._parts.free()
+
+    def _play_all(self, progress: Progress) -> Iterator[Event]:
+        """All prompts at this step; after a failure the others are left out, and it is said."""
+        session = self._session
+        adapter = trained_adapter(session.transformer, {}) if progress.step else None
+        try:
+            for number, (request, scene) in enumerate(self._scenes, 1):
+                if self._asked():
+                    return
+                file = session.run.sample_folder(progress.epoch) / (
+                    request.file_name(number) + SUFFIX
+                )
+                if self._is_made(file, request, progress):
+                    continue
+                rendition = self._play(request, scene, adapter)
+                if rendition is not None:
+                    yield _keep(file, request, rendition, progress)
+        except FAILURES as error:
+            who = f"epoch {progress.epoch}" if progress.step else "the base"
+            yield Notice(f"no preview of {who}, training goes on: {_reason(error)}")
+        finally:
+            self._parts.rest()
+
+    def _play(self, request: Request, scene: Scene, adapter: Adapter | None) -> Rendition | None:
+        """One piece; None if a stop was asked for before it was finished."""
+        with undisturbed(self._session.transformer, self._session.device):
+            if adapter is not None:
+                mount(self._session.transformer, adapter, _NAME)
+            steps = play(self._parts, request.config, scene)
+            while not self._asked():
+                try:
+                    next(steps)
+                except StopIteration as end:
+                    return end.value
+        return None
+
+    def _is_made(self, file: Path, request: Request, progress: Progress) -> bool:
+        config = request.config
+        wanted = (file.name, progress.step, config.caption, config.seed)
+        made = ((Path(s.path).name, s.step, s.caption, s.seed) for s in self._known)
+        return file.is_file() and wanted in made
+
+
+class TrainedParts(AdaptedParts):
+    """The parts of a base model whose transformer is the one being trained, which stays in place.
+
+    On an accelerator the others are there only while they are needed.
+    """
+
+    def __init__(self, session: Session) -> None:
+        offload = session.device.type != "cpu"
+        super().__init__(session.model, session.device, session.dtype, offload=offload)
+        self._trained = session.transformer
+
+    def transformer(self) -> nn.Module:
+        return self._trained
+
+    def rest(self) -> None:
+        """Leave the device to training."""
+        self._put_away(except_for="")
+
+
+@contextmanager
+def undisturbed(transformer: nn.Module, device: torch.device) -> Iterator[None]:
+    """The bare base in eval mode, to mount adapters on.
+
+    Afterwards the adapter in training, the mode and the random state are as they were.
+    """
+    generators = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=generators), bare(transformer):
+        was_training = transformer.training
+        transformer.eval()
+        try:
+            yield
+        finally:
+            transformer.train(was_training)
+
+
+def _keep(file: Path, request: Request, rendition: Rendition, progress: Progress) -> Sample:
+    """Write the audio and its picture."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    rendition.save(file)
+    picture = file.with_suffix(".png")
+    draw_spectrogram(picture, rendition.audio)
+    config = request.config
+    place = (progress.step, progress.epoch, round(rendition.seconds, 3), request.kind)
+    return Sample(str(file), str(picture), config.caption, config.seed, *place)
+
+
+def _reason(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -86,7 +86,10 @@ def test_values_become_the_words_of_a_command_line():
     assert (config.rank, config.epochs, config.learning_rate) == (32, 20, 3e-4)
 
 
-HOSTILE = ["-rf", "--help", "a b", "'; rm -rf /", "$(id)", "`id`", "<script>", "노래 🎷", "-1", "--output", "a\nb", "=x", "--json"]  # fmt: skip
+HOSTILE = [
+    "-rf", "--help", "a b", "'; rm -rf /", "$(id)", "`id`", "<script>", "노래 🎷", "-1", "--output",
+    "a\nb", "=x", "--json",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", HOSTILE)

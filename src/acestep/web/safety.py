@@ -142,7 +142,7 @@ def check_upload(file: Path) -> str:
             text = file.read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError):
             raise ConfigError(
-                [f"{file.name} is neither audio that can be read nor text: {not_audio}"],
+                [f"{file.name} is neither audio that can be used nor text: {not_audio}"],
                 hint="upload WAV, MP3, FLAC, Ogg or Opus, a dataset's JSON, or sidecar texts",
             ) from not_audio
     try:

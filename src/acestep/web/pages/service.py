@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 import psutil
 
-from acestep.adapters.files import read_adapter
 from acestep.data.files import size_text
 from acestep.errors import AceStepError
 from acestep.model.find import list_models
@@ -117,6 +116,8 @@ def _adapters(workspace: Workspace) -> None:
 
     def load_lora(text: str) -> tuple[str, Any]:
         """Read an adapter and put it on the list; what is wrong with it, if anything."""
+        from acestep.adapters.files import read_adapter  # torch: slow to import
+
         try:
             place = workspace.path(text)
             read_adapter(place)

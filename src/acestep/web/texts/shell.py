@@ -20,7 +20,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "job.stopped": ("stopped", "중지됨"),
     "job.failed": ("failed", "실패"),
     "job.lost": ("lost: its process ended without a word", "끊김: 프로세스가 말없이 끝났습니다"),
-    "job.crashed": ("It ended in an error that nobody foresaw.", "예상하지 못한 오류로 끝났습니다."),
+    "job.crashed": (
+        "It ended in an error that nobody foresaw.",
+        "예상하지 못한 오류로 끝났습니다.",
+    ),
     "job.crashed.hint": (
         "its log on the Jobs page says where; please report it",
         "작업 페이지의 로그에 위치가 있습니다. 알려 주세요",

@@ -36,7 +36,10 @@ YARDSTICK = {
     "model", "precision", "seed", "shift", "timesteps", "teach_guidance", "validation",
     "accept_foreign",
 }  # fmt: skip
-_ASKED = {"device", "auto", "gradient_checkpointing"}  # the same for all, if anything
+# The same for all, if anything
+_ASKED = {
+    "device", "auto", "gradient_checkpointing", "preview_every", "preview", "preview_seconds",
+}  # fmt: skip
 _RANGE = {"low", "high", "log", "step"}
 
 

@@ -10,6 +10,7 @@ MONO = ("ui-monospace", "Menlo", "Consolas", "monospace")
 
 CSS = """
 .gradio-container { max-width: 76rem !important; width: 100% !important; margin: 0 auto !important; }
+.dark { --color-accent: #fb923c !important; }
 footer { display: none !important; }
 .block:has(> .wrap.hide):has(.prose:empty) { display: none; }
 .hero h1 { font-size: 1.6rem; margin: .5rem 0 .1rem; }

@@ -1,0 +1,155 @@
+"""The studio as it is served: pages, languages, widths, keyboard, files, jobs that outlive it."""
+
+import re
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from studio_server import open_tab, running_studio, start_studio, visited
+
+from acestep.web.app import PAGES
+from acestep.web.words import table
+
+TABS = [(tab,) if isinstance(page, str) else (tab, inner)
+        for tab, page in PAGES
+        for inner, _ in (page if not isinstance(page, str) else ((tab, ""),))]  # fmt: skip
+KEY = re.compile(r"__i18n__|\b(" + "|".join(map(re.escape, table())) + r")\b")
+DOCS = Path(__file__).parents[2] / "docs" / "studio.md"
+# Texts that a page shows, with what they stand on: [text, contrast]
+CONTRASTS = """() => {
+  const lum = ([r, g, b]) => [r, g, b].map(v => { v /= 255;
+    return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const rgba = text => { const n = text.match(/[\\d.]+/g).map(Number);
+    return [...n.slice(0, 3), n.length > 3 ? n[3] : 1]; };
+  const ground = e => { for (; e; e = e.parentElement) {
+    const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] > 0.9) return c; }
+    return [255, 255, 255, 1]; };
+  const found = [];
+  for (const e of document.querySelectorAll('#pages *, .hero *')) {
+    const own = [...e.childNodes].filter(n => n.nodeType === 3 && n.data.trim()).length;
+    if (!own || !e.offsetParent || e.closest('[disabled], .hide, [aria-disabled=true]')) continue;
+    const a = lum(rgba(getComputedStyle(e).color)), b = lum(ground(e));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.push([e.textContent.trim().slice(0, 40), ratio.toFixed(2)]);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(
+    ("width", "locale", "scheme"),
+    [(1280, "en-US", "light"), (390, "ko-KR", "dark"), (1280, "ko", "dark"), (390, "en", "light")],
+)
+def test_every_page_opens_in_both_languages_and_widths(chromium, studio, width, locale, scheme):
+    name = f"every-{locale}-{scheme}"
+    with visited(chromium, studio, name, width=width, locale=locale, scheme=scheme) as page:
+        for tabs in TABS:
+            open_tab(page, *tabs)
+            page.wait_for_timeout(300)
+            text = page.locator("body").inner_text()
+            assert KEY.findall(text) == [], tabs
+            korean = bool(re.search("[가-힣]", page.locator("#pages").inner_text()))
+            assert korean == locale.startswith("ko"), tabs
+            wide = page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{tabs} is {wide} wide"
+            assert page.evaluate(CONTRASTS) == [], tabs
+
+
+def test_the_tabs_stand_in_the_order_of_work(page):
+    names = page.locator("#pages > .tab-wrapper button[role=tab]:visible").all_inner_texts()
+    assert names == [table()[f"tab.{tab}"][0] for tab, _ in PAGES]
+
+
+def test_the_keyboard_reaches_every_button_and_field_of_a_page(page):
+    open_tab(page, "jobs")
+    wanted = "#tab-jobs button:visible:not([disabled]), #tab-jobs textarea:visible"
+    page.locator(wanted).first.wait_for()
+    ids = {name for name in page.locator(wanted).evaluate_all("l => l.map(e => e.id)") if name}
+    assert len(ids) >= 6
+    reached = set()
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate("document.activeElement.id"))
+    assert ids - reached == set()
+
+
+def test_files_are_served_from_the_roots_and_nowhere_else(studio, tmp_path):
+    (tmp_path / "secret.txt").write_text("secret")
+    root = studio.root
+    (root / "song <b>.txt").write_text("mine")
+    (root / "page.html").write_text("<script>1</script>")
+    (root / "link.txt").symlink_to(tmp_path / "secret.txt")
+    (root / "folder").symlink_to(tmp_path)
+    (root / ".acestep" / "jobs" / "x.json").write_text("{}")
+    with httpx.Client(base_url=studio.url) as client:
+
+        def ask(path: object, **headers: str) -> httpx.Response:
+            return client.get(f"/gradio_api/file={path}", headers=headers)
+
+        assert ask(root / "song <b>.txt").text == "mine"
+        assert "sandbox" in ask(root / "page.html").headers["content-security-policy"]
+        outside = [tmp_path / "secret.txt", root / "link.txt", root / "folder" / "secret.txt",
+                   root / ".." / tmp_path.name / "secret.txt", "/etc/passwd", "etc/passwd",
+                   root / ".acestep" / "jobs" / "x.json", f"{root}/%2e%2e/%2e%2e/etc/passwd",
+                   "http://127.0.0.1:1/x", root]  # fmt: skip
+        assert {str(path): ask(path).status_code for path in outside} == {
+            str(path): 403 for path in outside
+        }
+        assert ask(root / "song <b>.txt", host="evil.example").status_code == 421
+        assert ask(root / "song <b>.txt", origin="http://evil.example").status_code == 403
+        assert (
+            client.post("/gradio_api/queue/join", headers={"host": "evil.example"}).status_code
+            == 421
+        )
+
+
+def test_uploads_have_a_size(tmp_path):
+    with running_studio(tmp_path, "--max-upload-mb", "1") as studio:
+        with httpx.Client(base_url=studio.url) as client:
+
+            def send(size: int) -> httpx.Response:
+                return client.post("/gradio_api/upload", files={"files": ("a.wav", b"x" * size)})
+
+            assert send(3_000_000).status_code == 413
+            (kept,) = send(1000).json()
+        assert Path(kept).resolve().is_relative_to(tmp_path / ".acestep")
+
+
+def test_every_action_is_named_and_documented(studio):
+    named = studio.client().view_api(return_format="dict", print_info=False)["named_endpoints"]
+    assert {"/scan", "/preprocess", "/train", "/job_cancel", "/watch_job", "/jobs", "/export",
+            "/generate"} <= named.keys()  # fmt: skip
+    text = DOCS.read_text(encoding="utf-8")
+    assert [name for name in named if f"`{name}`" not in text] == []
+    assert [name for name in named if re.search(r"_\d+$|lambda", name)] == []
+
+
+def test_a_server_that_is_killed_finds_its_jobs_again(tmp_path):
+    first = start_studio(tmp_path)
+    try:
+        with running_studio(tmp_path) as second:  # two at once, and one of them dies
+            fields = {"caption": "slow", "duration": 60}
+            first.client().predict(**fields, api_name="/generate")
+            first.client().predict(**fields, api_name="/generate")
+            first.kill()
+            client = second.client()
+            jobs = client.predict(api_name="/jobs")
+            assert sorted(job["state"] for job in jobs) == ["running", "waiting"]
+            running = next(job for job in jobs if job["state"] == "running")
+            client.predict(id=running["id"], api_name="/job_cancel")
+            for _ in range(600):
+                watched = client.predict(id=running["id"], after=0, api_name="/watch_job")
+                if watched["state"] != "running":
+                    break
+                time.sleep(0.1)
+            assert watched["state"] in ("stopped", "done")
+            for _ in range(100):
+                states = [job["state"] for job in client.predict(api_name="/jobs")]
+                if "waiting" not in states:
+                    break
+                time.sleep(0.1)
+            assert "waiting" not in states
+    finally:
+        first.kill()

@@ -4,12 +4,25 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
-from acestep.judging import features
+from acestep.adapters.files import read_adapter
+from acestep.adapters.stack import AdaptedParts
+from acestep.data.labels import PromptLabels
+from acestep.data.tensors import load_samples, read_manifest
+from acestep.judging import features, latents
+from acestep.judging.songs import taught_songs
 from acestep.judging.style import learn_style
 from acestep.judging.tag import Cells, judge_tag
+from acestep.judging.trials import make_trials
 from acestep.judging.whitening import Clips, Heard, gather
 from acestep.mini.corpus import RATE, compose_round, render
+from acestep.mini.folder import write_songs
+from acestep.mini.teach import perform
+from acestep.model.base import find_model
+from acestep.model.flow import schedule
+from acestep.model.sample import Condition, denoise, draw_noise
+from acestep.model.scene import text2music_conditions
 
 
 def cells(on_tag, on_plain, off_tag=0.0, off_plain=0.0, clips=16, seed=0):
@@ -126,3 +139,61 @@ def test_a_switch_is_told_from_a_leak_by_its_sound(clips):
     assert (switch.word, leak.word, nothing.word) == ("switches", "leaks", "nothing to switch")
     assert switch.gain.value == pytest.approx(1, abs=0.25)
     assert leak.share.value == pytest.approx(1, abs=0.25)
+
+
+# With an adapter: the small base knows no such word as the tag, so what it is taught leaks
+
+FRAMES = 250
+TEACHING = "--targets attention+mlp --rank 16 --dropout 0 --learning-rate 1.5e-3 --teach-guidance 2.5"
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory):
+    """Songs and an adapter that was taught them in seconds."""
+    root = tmp_path_factory.mktemp("cumbia")
+    songs, dataset, tensors, run = (str(root / name) for name in ("s", "d.json", "t", "run"))
+    list(write_songs(root / "s", "cumbia", 5, 10.0))
+    for words in (
+        ["scan", songs, "-o", dataset, "--tag", "zztune", "--all-instrumental"],
+        ["preprocess", dataset, "-o", tensors, "--model", "mini"],
+        ["train", tensors, "-o", run, "--epochs", "10", "--save-every", "10", *TEACHING.split()],
+    ):
+        list(perform(words))
+    found = taught_songs(load_samples(root / "t", read_manifest(root / "t")))
+    return found, read_adapter(root / "run" / "checkpoints" / "epoch_10")
+
+
+def test_an_adapter_that_leaks(taught):
+    """Latents are enough to tell, and take no decoder."""
+    songs, adapter = taught
+    parts = AdaptedParts(find_model("mini"), torch.device("cpu"), torch.float32)
+    parts.add(adapter, "cumbia")
+    trials = make_trials([(song.id, song.labels) for song in songs], "zztune", "prepend", (), 8, 42)
+
+    def made(on, tagged):
+        parts.enabled = on
+        rows = []
+        for trial in trials:
+            labels = PromptLabels(
+                trial.caption if tagged else trial.plain, trial.lyrics, trial.bpm, trial.keyscale,
+                trial.timesignature, seconds=10.0,
+            )  # fmt: skip
+            condition = Condition(*text2music_conditions(parts, labels, FRAMES))
+            noise = draw_noise(trial.seed, FRAMES, parts.channels)
+            *_, clip = denoise(parts.transformer(), noise, schedule(8, 3.0), condition)
+            rows.append(latents.feel(clip[0].numpy()))
+        return Clips(np.stack(rows), tuple(trial.id for trial in trials))
+
+    cells = [made(on, tagged) for on in (True, False) for tagged in (True, False)]
+    groups = latents.groups(parts.channels)
+    folder = gather((song.id, in_halves(song.samples[0].latents.numpy())) for song in songs)
+    judge = learn_style(folder, cells[2], groups=groups, aspects={})
+    tag = judge_tag(Cells(*(judge.positions(cell) for cell in cells)), "zztune")
+    assert tag.word == "leaks"
+    assert tag.leak.low > 0.2
+    assert abs(tag.switch.value) < 0.1
+
+
+def in_halves(frames):
+    """What is felt of a song's latents, and of both halves."""
+    return Heard(latents.feel(frames), {}, [latents.feel(h) for h in np.array_split(frames, 2)])

@@ -167,6 +167,7 @@ def _acting(workspace: Workspace, name: str) -> Any:
             return problem_html(error)
         return ""
 
+    act.__doc__ = actions[name].__doc__ or f"Move a waiting job {name} the queue by one place."
     return act
 
 

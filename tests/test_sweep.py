@@ -170,7 +170,7 @@ def test_a_stop_can_be_gone_on_from_and_an_old_one_does_not_count(tensors, tmp_p
     (tmp_path / "s" / "STOP").touch()
     *_, last = events
     assert isinstance(last, Stopped) and not (tmp_path / "s" / "STOP").exists()
-    assert "--trials=3" in last.resume
+    assert "--trials=3" in last.resume and "--tensors" not in last.resume
     assert isinstance(parse("sweep", last.resume.split()[2:]).config, SweepConfig)
 
 

@@ -319,7 +319,7 @@ class _Search:
 
     def _resume(self) -> str:
         """What to type to go on: the same again."""
-        given = self._plan.config
+        given = self._plan.given
         flags = [
             f"--{name.replace('_', '-')}={vars(given)[name]}"
             for name in ("output", "tensors", "trials", "parallel", "judge", "sampler", "pruner")

@@ -67,8 +67,10 @@ Choices = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Plan:
-    """A checked file. ``fixed`` and ``search`` are knobs of train by name."""
+    """A checked file. ``given`` is what was asked for, ``config`` that with what the file says;
+    ``fixed`` and ``search`` are knobs of train by name."""
 
+    given: SweepConfig
     config: SweepConfig
     tensors: Path
     output: Path
@@ -146,7 +148,7 @@ def read_plan(config: SweepConfig) -> Plan:
     tensors = settled.tensors if "tensors" in own else _beside(file, settled.tensors)
     output = settled.output or Path(file.stem)
     output = output if "output" in own else _beside(file, output)
-    return Plan(settled, tensors, output, fixed, search)
+    return Plan(config, settled, tensors, output, fixed, search)
 
 
 def _beside(file: Path, path: Path) -> Path:

@@ -113,7 +113,7 @@ def test_a_report_names_the_passage(songs, folder, planted):
     copying = Copying(folder, (*others, looked(folder, copy, "clip 2")), planted)
     assert copying.works and copying.strong + copying.doubtful == 1
     verdict, sentence, *rest = copying.sentences()
-    assert verdict.startswith("1 of 2 clips") and "would be expected by mistake" in verdict
+    assert verdict.startswith("1 of 2 clips") and "would be flagged by mistake" in verdict
     assert "s of clip 2 (0:0" in sentence and "follow rock 5.wav from 0:04" in sentence
     assert "1 semitone lower, at 1.02 times its tempo" in sentence
     assert "more alike than 99 % of pairs of different songs here" in sentence

@@ -145,9 +145,11 @@ class Copying:
         if self.doubtful:
             words.append(f"{self.doubtful} of {_of(number)} may follow one")
         if words:
+            mistakes = f"{_about(self.expected)} would be flagged by mistake"
+            rarely = ", hardly ever clearly" if self.strong else ""
             return (
-                f"{'; '.join(words)}; {_about(self.expected)} would be expected by mistake. "
-                "Listen to each beside the song."
+                f"{'; '.join(words)}. Were there no copies, {mistakes}{rarely}. Listen to each "
+                "beside the song."
             )
         if not self.works:
             return "Copies cannot be told here: the detector missed copies that were planted."

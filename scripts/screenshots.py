@@ -2,7 +2,8 @@
 """Take the pictures of the studio that stand in the README: songs, a training, what was learned.
 
 Songs are written by ``acestep.mini.folder``, a short training is run on them, and three pages are
-photographed in Debian's Chromium: ``studio-dataset.png``, ``studio-train.png``, ``studio-jobs.png``.
+photographed in Debian's Chromium: ``studio-dataset.png``, ``studio-train.png`` and
+``studio-jobs.png``.
 With ``--all`` every page is, at 1280 and at 390 pixels, light and dark.
 """
 
@@ -28,8 +29,8 @@ WORK = [
     ["scan", "songs", "-o", "dataset.json", "--tag", "mycumbia", "--tag-position", "prepend"],
     ["label", "dataset.json"],
     ["preprocess", "dataset.json", "-o", "tensors"],
-    ["train", "tensors", "-o", "runs/adapter", "--epochs", "20", "--save-every", "10", "--rank", "16",
-     "--learning-rate", "1e-3", "--batch-size", "2"],
+    ["train", "tensors", "-o", "runs/adapter", "--epochs", "20", "--save-every", "10",
+     "--rank", "16", "--learning-rate", "1e-3", "--batch-size", "2"],
 ]  # fmt: skip
 README = {"dataset": ("training", "dataset"), "train": ("training", "train"), "jobs": ("jobs",)}
 
@@ -41,15 +42,18 @@ def main() -> None:
     parser.add_argument("--all", action="store_true")
     given = parser.parse_args()
     given.output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as root, running_studio(fill(Path(root))) as studio:
-        with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            for name, tabs in README.items():
-                take(browser, studio, tabs, given.output / f"studio-{name}.png")
-            for width, scheme in [(1280, "light"), (390, "light"), (1280, "dark"), (390, "dark")]:
-                for tabs in every_page() if given.all else []:
-                    file = given.output / f"{tabs[-1]}-{width}-{scheme}.png"
-                    take(browser, studio, tabs, file, width=width, scheme=scheme)
+    with (
+        tempfile.TemporaryDirectory() as root,
+        running_studio(fill(Path(root))) as studio,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for name, tabs in README.items():
+            take(browser, studio, tabs, given.output / f"studio-{name}.png")
+        for width, scheme in [(1280, "light"), (390, "light"), (1280, "dark"), (390, "dark")]:
+            for tabs in every_page() if given.all else []:
+                file = given.output / f"{tabs[-1]}-{width}-{scheme}.png"
+                take(browser, studio, tabs, file, width=width, scheme=scheme)
 
 
 def every_page() -> list[tuple[str, ...]]:

@@ -35,7 +35,7 @@ def until(jobs: Jobs, job: Job, *states: str) -> Job:
         if job.state() in states:
             return job
         time.sleep(0.1)
-    raise AssertionError(f"{job.words} is {job.state()}: {job.log()}")
+    raise AssertionError(f"{job.words} is {job.state()} ({job.code()}): {job.log()}")
 
 
 def said(job: Job) -> list[dict]:

@@ -60,8 +60,9 @@ def _carry_out(folder: Path, words: tuple[str, ...]) -> int:
             stop(signal.SIGTERM, None)
         write_json(folder / PROCESS, {**record, "verb": _birth(children[0].pid)})
         code = children[0].wait()
-    # Asked before it could listen, it ended by the signal itself
-    return INTERRUPTED if asked and code == -signal.SIGTERM else code
+    # Asked before it could listen, or as it went, it ended by a signal itself
+    by_signal = code < 0 and code != -signal.SIGKILL
+    return INTERRUPTED if asked and by_signal else code
 
 
 def _birth(pid: int) -> dict[str, float]:

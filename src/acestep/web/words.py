@@ -24,14 +24,10 @@ def table() -> dict[str, tuple[str, str]]:
 
 
 def t(key: str) -> Any:
-    """A text for a label, heading or button, translated in the browser.
-
-    Raises ``KeyError`` for a key that is in no table.
-    """
+    """A text for a label, heading or button, translated in the browser."""
     from gradio.i18n import I18nData
 
-    if key not in table():
-        raise KeyError(f"no text {key!r}")
+    _ = table()[key]
     return I18nData(key)
 
 

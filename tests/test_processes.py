@@ -55,12 +55,15 @@ def adapter(run):
 def test_two_processes_are_one_with_twice_the_accumulation(tmp_path, lengths):
     tensors = tiny_tensors(tmp_path / "tensors", lengths)
     two, one = tmp_path / "two", tmp_path / "one"
-    text = acestep("train", tensors, "-o", two, *KNOBS, "--json", processes=2)
+    listening = ["--preview", "jazz", "--preview-every", "2", "--preview-seconds", "0.4"]
+    text = acestep("train", tensors, "-o", two, *KNOBS, *listening, "--json", processes=2)
     acestep("train", tensors, "-o", one, *KNOBS, "--gradient-accumulation", "2")
     ours, wanted = adapter(two), adapter(one)
     assert all(torch.allclose(ours[key], wanted[key], atol=1e-5, rtol=0) for key in wanted)
     steps = [json.loads(line)["step"] for line in text.splitlines() if '"event": "step"' in line]
     assert steps == sorted(set(steps)), "only one process may speak"
+    heard = [json.loads(line)["epoch"] for line in text.splitlines() if '"event": "sample"' in line]
+    assert heard == [0, 2, 3], "the main process alone makes previews"
 
 
 def test_alone_everything_is_a_no_op():

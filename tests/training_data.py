@@ -11,8 +11,19 @@ TINY = Path(__file__).parent / "golden" / "diffusers_tiny"
 CHANNELS, WIDTH = 8, 32
 
 
-def tiny_tensors(folder: Path, lengths=(24, 30, 17, 24), seed: int = 0, model: Path = TINY) -> Path:
-    """A folder as preprocess writes it, with one random song per length (in frames)."""
+def tiny_tensors(
+    folder: Path,
+    lengths=(24, 30, 17, 24),
+    seed: int = 0,
+    model: Path | str = TINY,
+    labels=(),
+    shape=(CHANNELS, WIDTH),
+) -> Path:
+    """A folder as preprocess writes it, with one random song per length (in frames).
+
+    ``labels`` are those of the first songs; ``shape`` the widths of latents and conditions.
+    """
+    channels, width = shape
     generator = torch.Generator().manual_seed(seed)
     base = find_model(str(model))
     entries = []
@@ -22,10 +33,14 @@ def tiny_tensors(folder: Path, lengths=(24, 30, 17, 24), seed: int = 0, model: P
         save_record(
             folder / name,
             {
-                "target_latents": torch.randn(frames, CHANNELS, generator=generator),
-                "encoder_hidden_states": torch.randn(5 + number, WIDTH, generator=generator),
-                "context_latents": torch.randn(frames, 2 * CHANNELS, generator=generator),
-                "metadata": {"song": f"song{number}", "filename": f"{number}.wav"},
+                "target_latents": torch.randn(frames, channels, generator=generator),
+                "encoder_hidden_states": torch.randn(5 + number, width, generator=generator),
+                "context_latents": torch.randn(frames, 2 * channels, generator=generator),
+                "metadata": {
+                    "song": f"song{number}",
+                    "filename": f"{number}.wav",
+                    **dict(*labels[number : number + 1]),
+                },
                 "fingerprints": prints,
             },
         )

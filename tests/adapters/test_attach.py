@@ -10,6 +10,7 @@ from torch import nn
 from acestep.adapters.attach import (
     attach,
     attached,
+    bare,
     shortest_suffixes,
     trainable_parameters,
 )
@@ -219,3 +220,20 @@ def test_without_dropout_inputs_stay_in_low_precision_and_no_bit_changes(kind):
         transformer = tiny_transformer(torch.bfloat16)
         attach(transformer, config(**knobs))
         assert all(layer.cast_input_dtype_enabled for layer in attached(transformer).values())
+
+
+def test_the_bare_base_takes_other_adapters_and_the_one_in_training_comes_back():
+    transformer, plain = tiny_transformer(), velocity(tiny_transformer())
+    attach(transformer, config(dropout=0.3, targets="attention+mlp"))
+    for parameter in trainable_parameters(transformer).values():
+        torch.nn.init.normal_(parameter, std=0.1, generator=torch.Generator().manual_seed(1))
+    trained, layers = velocity(transformer), attached(transformer)
+    other = read_adapter(FOLDERS["A"])
+    alone = tiny_transformer()
+    mount(alone, other, "other")
+    with pytest.raises(KeyError), bare(transformer):
+        assert torch.equal(velocity(transformer), plain) and not attached(transformer)
+        mount(transformer, other, "other")
+        assert torch.equal(velocity(transformer), velocity(alone))
+        raise KeyError
+    assert attached(transformer) == layers and torch.equal(velocity(transformer), trained)

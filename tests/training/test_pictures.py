@@ -1,9 +1,14 @@
 """The loss picture and the TensorBoard numbers."""
 
+import io
+
+import numpy as np
 import pytest
+import soundfile
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from acestep.events import Evaluation, Notice, Step
+from acestep.data.audio import write_audio
+from acestep.events import Evaluation, Notice, Sample, Step
 from acestep.training.pictures import Scalars, draw_losses, running_mean
 
 LOG = [
@@ -39,3 +44,16 @@ def test_scalars_can_be_read_back(tmp_path):
     assert [point.value for point in reader.Scalars("held_out/adapter")] == pytest.approx(
         [1.0, 0.4]
     )
+
+
+def test_previews_can_be_heard_in_tensorboard(tmp_path):
+    file = tmp_path / "samples/epoch_2/1_jazz.flac"
+    wave = np.sin(2 * np.pi * 440 * np.arange(4800) / 48000).astype(np.float32)
+    write_audio(file, np.stack([wave, np.zeros_like(wave)]), 48000)
+    scalars = Scalars(tmp_path / "log", 1)
+    scalars.add([Sample(str(file), "x.png", "jazz", 42, 6, 2, 0.1)])
+    scalars.close()
+    (sound,) = EventAccumulator(str(tmp_path / "log")).Reload().Audio("preview/1_jazz")
+    heard, rate = soundfile.read(io.BytesIO(sound.encoded_audio_string))
+    assert sound.step == 6 and rate == 48000
+    assert heard == pytest.approx(wave / 2, abs=1e-4)

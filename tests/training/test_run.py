@@ -5,7 +5,7 @@ import json
 import pytest
 
 from acestep.errors import RunError
-from acestep.events import Evaluation, Finished, Notice, Started, Step, Stopped
+from acestep.events import Evaluation, Finished, Notice, Sample, Started, Step, Stopped
 from acestep.training.run import RunFolder
 
 
@@ -34,6 +34,34 @@ def test_rewind_forgets_later_numbers_and_keeps_the_rest(run):
     run.append(log)
     run.rewind(2)
     assert run.read_events() == log[:6]
+
+
+def sample(run, epoch):
+    folder = run.sample_folder(epoch)
+    folder.mkdir(parents=True)
+    for name in ("1_x.flac", "1_x.png"):
+        (folder / name).touch()
+    paths = (f"elsewhere/samples/{folder.name}/1_x{suffix}" for suffix in (".flac", ".png"))
+    return Sample(*paths, "x", 42, 10 * epoch, epoch, 30.0, "own")
+
+
+def test_rewind_takes_later_previews_away_and_leaves_those_of_the_base(run):
+    base, early, late = (sample(run, epoch) for epoch in (0, 1, 2))
+    run.append([base, early, late])
+    run.rewind(10)
+    assert run.read_events() == [base, early]
+    assert len(list(run.samples.rglob("*.*"))) == 4
+    assert not list(run.sample_folder(2).iterdir())
+    run.rewind(-1)
+    assert run.read_events() == [base]
+    assert {path.parent.name for path in run.samples.rglob("*.*")} == {"base"}
+
+
+def test_rewind_removes_nothing_outside_the_previews(run):
+    run.settings_file.touch()
+    run.append([Sample("a/../../config.json", "..", "x", 42, 3, 1, 1.0)])
+    run.rewind(-1)
+    assert run.settings_file.exists() and run.read_events() == []
 
 
 def test_a_line_cut_by_a_crash_is_dropped(run):

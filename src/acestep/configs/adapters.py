@@ -160,12 +160,16 @@ class TrainConfig(Config):
         """Some defaults follow other knobs: alpha the rank, the learning rate prodigy, and how
         often there are previews, whose captions are given, the checkpoints.
 
-        They stay out of ``model_fields_set``, so that resuming knows them as not given.
+        They stay out of ``model_fields_set``, so that resuming knows them as not given. Captions
+        become text that UTF-8 can hold.
         """
         if "alpha" not in self.model_fields_set:
             self.__dict__["alpha"] = 2.0 * self.rank
         if "learning_rate" not in self.model_fields_set and self.optimizer == "prodigy":
             self.__dict__["learning_rate"] = 1.0
+        self.__dict__["preview"] = [
+            text.encode("utf-8", "replace").decode("utf-8") for text in self.preview
+        ]
         if "preview_every" not in self.model_fields_set and self.preview:
             self.__dict__["preview_every"] = self.save_every
         return self

@@ -5,8 +5,8 @@ same encoders (once, at the start, after which these are dropped), and the adapt
 bare base as a finished one does. Training does not notice: nothing of its state is touched.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import torch
@@ -74,13 +74,16 @@ class Previews:
 
     def _encode(self) -> Iterator[Event]:
         session = self._session
+        notices: list[Event] = []
         try:
             requests = preview_requests(
                 session.config, session.split.train, session.manifest.dataset
             )
-            for request in requests:
-                scene = yield from set_scene(self._parts, request.config, Sounds())
-                self._scenes.append((request, scene))
+            with same_random_state(session.device):  # building modules draws weights
+                for request in requests:
+                    scene = _last(set_scene(self._parts, request.config, Sounds()), notices)
+                    self._scenes.append((request, scene))
+            yield from notices
         except FAILURES as error:
             self._scenes = []
             yield Notice(f"there will be no previews: {_reason(error)}")
@@ -154,14 +157,27 @@ def undisturbed(transformer: nn.Module, device: torch.device) -> Iterator[None]:
 
     Afterwards the adapter in training, the mode and the random state are as they were.
     """
-    generators = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=generators), bare(transformer):
+    with same_random_state(device), bare(transformer):
         was_training = transformer.training
         transformer.eval()
         try:
             yield
         finally:
             transformer.train(was_training)
+
+
+def same_random_state(device: torch.device) -> AbstractContextManager[None]:
+    """What is drawn inside leaves torch's generators as they were."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def _last(events: Generator[Event, None, Scene], seen: list[Event]) -> Scene:
+    """What a generator returns, its events aside."""
+    while True:
+        try:
+            seen.append(next(events))
+        except StopIteration as end:
+            return end.value
 
 
 def _keep(file: Path, request: Request, rendition: Rendition, progress: Progress) -> Sample:

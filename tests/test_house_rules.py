@@ -113,7 +113,6 @@ EXPORTED = [
     "scan",
     "share",
     "studio",
-    "studio",
     "sweep",
     "train",
 ]

@@ -123,8 +123,9 @@ def _labelling(workspace: Workspace, path: Any) -> Panel:
     gr.Markdown(t("dataset.step.label"), elem_classes="step")
     with gr.Row(elem_classes="row"):
         knobs = {name: control("label", name) for name in ("skip_metas", "only_unlabelled")}
-    with gr.Accordion(t("page.advanced"), open=False, elem_id="label-advanced"), gr.Row(
-        elem_classes="row"
+    with (
+        gr.Accordion(t("page.advanced"), open=False, elem_id="label-advanced"),
+        gr.Row(elem_classes="row"),
     ):
         for name in ("bpm_range", "captioner", "captioner_model", "lyrics", "lyrics_model",
                      "write_sidecars", "device"):  # fmt: skip
@@ -146,7 +147,11 @@ def _form(path: Any) -> Form:
     with gr.Row(elem_classes="row"):
         number = gr.Slider(1, 2, 1, step=1, label=t("dataset.choose"), elem_id="dataset-number")
     player = gr.Audio(
-        label=t("dataset.player"), type="filepath", interactive=False, elem_id="dataset-player"
+        buttons=["download"],
+        label=t("dataset.player"),
+        type="filepath",
+        interactive=False,
+        elem_id="dataset-player",
     )
     notice = gr.HTML(elem_id="dataset-notice", padding=False)
     fields: dict[str, Any] = {
@@ -263,9 +268,7 @@ def _following(workspace: Workspace, form: Form, labelling: Panel) -> None:
     ticks = gr.Timer(FOLLOW_SECONDS).tick
     outputs = [form.table, form.number, seen]
     ticks(follow, [form.path, seen], outputs, **HIDDEN)
-    _show_after(
-        workspace, form, labelling.ended.change(lambda: None, None, None, **HIDDEN)
-    )
+    _show_after(workspace, form, labelling.ended.change(lambda: None, None, None, **HIDDEN))
 
 
 def _saving(workspace: Workspace, path: Any) -> None:

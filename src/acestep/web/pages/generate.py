@@ -187,7 +187,7 @@ def _results(workspace: Workspace, panel: Panel, inputs: Inputs) -> None:
     for first in range(0, 2 * MOST, 2):
         with gr.Row(elem_classes="row"):
             players += [
-                gr.Audio(visible=False, interactive=False, type="filepath",
+                gr.Audio(visible=False, interactive=False, type="filepath", buttons=["download"],
                          label=t("generate.results"), elem_id=f"generate-result-{number}")
                 for number in (first, first + 1)
             ]  # fmt: skip
@@ -231,7 +231,8 @@ def _using(workspace: Workspace, inputs: Inputs, chosen: gr.Dropdown) -> None:
         try:
             return str(converted(workspace, file, wanted))
         except AceStepError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+            gr.Warning(str(error))
+            return None
 
     def send(file: str) -> list[Any]:
         try:

@@ -29,7 +29,7 @@ def build(workspace: Workspace) -> None:
         interactive=False,
         wrap=False,
         max_chars=70,
-        column_widths=[150, 110, 330, 150, 210],
+        column_widths=[170, 120, 390, 190, 250],
         elem_id="jobs-table",
     )
     chosen = gr.Textbox(label=t("jobs.chosen"), info=t("jobs.choose"), elem_id="jobs-chosen")
@@ -138,10 +138,7 @@ def _watching(workspace: Workspace) -> Any:
         """A job's state and its events from number ``after`` on."""
         from acestep.events import to_json
 
-        try:
-            job = workspace.jobs.get(id)
-        except AceStepError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+        job = workspace.jobs.get(id)
         followed = workspace.following.of(job)
         events = [to_json(event) for event in followed.events[int(after) :]]
         return {"state": job.state(), "events": events, "next": len(followed.events)}

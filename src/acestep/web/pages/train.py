@@ -46,8 +46,9 @@ def build(workspace: Workspace) -> None:
     with gr.Group(), gr.Row(elem_classes="row"):
         for name in GUIDE:
             inputs[name] = control("train", name, min_width=220, **_EMPTY.get(name, {}))
-    with gr.Accordion(t("page.advanced"), open=False, elem_id="train-advanced"), gr.Row(
-        elem_classes="row"
+    with (
+        gr.Accordion(t("page.advanced"), open=False, elem_id="train-advanced"),
+        gr.Row(elem_classes="row"),
     ):
         inputs |= {name: control("train", name, min_width=220) for name in MORE}
     with gr.Row(elem_classes="row"):
@@ -111,9 +112,7 @@ def recommended(
     values = advice.values()
     lines = [f"<li><code>{escape(each.knob)} {escape(str(each.value))}</code>: "
              f"{escape(each.reason)}</li>" for each in advice.settings]  # fmt: skip
-    cost = say(
-        language, "train.expects", memory=advice.memory.sentence, time=advice.time.sentence
-    )
+    cost = say(language, "train.expects", memory=advice.memory.sentence, time=advice.time.sentence)
     html = f'<div class="good">{escape(cost)}<ul>{"".join(lines)}</ul></div>'
     return [html, *(values.get(name, gr.skip()) for name in names)]
 
@@ -157,7 +156,9 @@ def _listening(workspace: Workspace, output: gr.Textbox) -> None:
         prompt = gr.Textbox(label=t("train.listen.prompt"), elem_id="train-prompt")
         duration = control("generate", "duration", value=10, elem_id="train-duration")
         listen = gr.Button(t("train.listen"), elem_id="train-listen")
-    heard = gr.Audio(label=t("train.heard"), elem_id="train-heard", interactive=False)
+    heard = gr.Audio(
+        label=t("train.heard"), elem_id="train-heard", interactive=False, buttons=["download"]
+    )
     panel = job_panel(workspace, "train-hear")
     evaluate = gr.Button(t("train.report"), elem_id="train-evaluate")
     judged = job_panel(workspace, "evaluate")

@@ -117,6 +117,8 @@ def test_every_kind_of_event_has_words():
         events.Notice("the caption was shortened", about="a.wav"),
         events.Notice("an hour is left", "info"),
         events.Estimate(4, 4000, 0.25, 999),
+        events.Sample("samples/base/1_x.flac", "1_x.png", "x", 42, 0, 0, 30.0),
+        events.Sample("samples/epoch_200/1_x.flac", "1_x.png", "x", 42, 1600, 200, 30.0),
         events.Saved("checkpoint", "runs/jazz/checkpoints/epoch_200"),
         events.Text("# Caption\n  as it is"),
         events.Stopped("train", "runs/jazz", "acestep train t -o runs/jazz --resume"),
@@ -166,6 +168,7 @@ def test_quiet_keeps_warnings_losses_texts_and_the_end():
         events.Skipped("a.wav", "silent"),
         events.Text("table"),
         events.Saved("audio", "a.flac"),
+        events.Sample("1_x.flac", "1_x.png", "x", 42, 0, 0, 30.0),
         events.Estimate(1, 2, 1, 1),
     ):
         screen.show(event)

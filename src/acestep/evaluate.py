@@ -175,7 +175,7 @@ def _open(config: EvaluateConfig, subject: Subject, folder: Path, stop: StopRequ
     maker = Maker(parts, folder, seconds)
     ears = Ears(Kept(folder / "features"))
     excerpts = len(cut_excerpts(subject.songs, seconds))
-    judged = 4 * len(subject.checkpoints) + len(config.strengths_wanted)
+    judged = 3 * len(subject.checkpoints) + 2 * len(config.strengths_wanted)
     count = Count(2 * excerpts + len(subject.songs) + 8 + judged)
     return Hall(config, subject, folder, parts, maker, ears, tuple(trials), stop, count)
 

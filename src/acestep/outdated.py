@@ -127,16 +127,19 @@ def labels_of(work: Work, job: Job, frames: int) -> PromptLabels:
 
 
 def audio_fingerprint(work: Work, job: Job) -> str:
+    """What a sample's audio part is made from, as a hash."""
     made_from = [job.file_digest, job.start, job.length, work.config.seed, RATE]
     return fingerprint([FORMAT, work.model.fingerprint, *made_from])
 
 
 def text_fingerprint(work: Work, labels: PromptLabels) -> str:
+    """What a sample's text part is made from, as a hash."""
     made_from = [asdict(labels), work.config.chunk_mask, str(work.dtype)]
     return fingerprint([FORMAT, work.model.fingerprint, *made_from])
 
 
 def frames_of(file: Path) -> int:
+    """How many latent frames a sample has."""
     return load_record(file, mapped=True)["target_latents"].shape[0]
 
 

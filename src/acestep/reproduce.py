@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -45,11 +45,12 @@ def reproduce(config: ReproduceConfig) -> Iterator[Event]:
     yield from (Notice(line) for line in differences(manifest))
     with _threads(manifest["machine"].get("threads")):
         tensors = config.output / "tensors"
-        settings = {"output": tensors, "model": model, "device": device, **manifest["preprocess"]}
+        here: dict[str, Any] = {"model": model, "device": device}
+        settings = {**here, **manifest["preprocess"], "output": tensors}
         yield from preprocess(PreprocessConfig(dataset=config.dataset, **settings))
         check_songs(tensors, manifest, config.dataset)
         run = RunFolder(config.output / "run")
-        place = {"tensors": tensors, "output": run.path, "model": model, "device": device}
+        place = {**here, "tensors": tensors, "output": run.path}
         precision = manifest["machine"].get("precision", "auto")
         plan = TrainConfig(**manifest["train"], **place, precision=precision, resume=run.exists())
         checkpoint = yield from _train_to(plan, run, manifest["adapter"])
@@ -155,7 +156,7 @@ def _train_to(
     """Train until the checkpoint is there; what would come after it is not needed."""
     checkpoint = run.checkpoints / str(wanted.get("checkpoint"))
     if not checkpoint.is_dir():
-        with closing(train(plan)) as happening:
+        with closing(cast(Generator[Event, None, None], train(plan))) as happening:
             for event in happening:
                 yield event
                 if isinstance(event, Step) and event.step == _last_before_a_stop(wanted):

@@ -1,4 +1,4 @@
-"""What can be set of a search for settings: in the sweep's file, or as a flag, which then counts."""
+"""What can be set of a search for settings: in its file, or as a flag, which then counts."""
 
 from pathlib import Path
 from typing import Literal

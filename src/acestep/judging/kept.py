@@ -33,7 +33,7 @@ class Kept:
                 return {name: file[name] for name in file.files}
         except _DAMAGED:
             pass
-        answer = dict(measure())
+        answer: dict[str, Any] = dict(measure())
         with atomic(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **answer)
         return answer

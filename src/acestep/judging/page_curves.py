@@ -1,6 +1,7 @@
 """The curves of a report's page: losses while it trained, and what checkpoints do to them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from acestep.judging.charts import Interval, Line, curves, intervals
 from acestep.judging.dig import dig, entries, estimate, is_number, number
@@ -54,9 +55,7 @@ def bands(report: Report) -> Iterator[str]:
             _line(
                 words,
                 report.checkpoints,
-                lambda one, band=band: estimate(
-                    one.evidence, "held_out", "bands", band, "difference"
-                ),
+                partial(_of_band, band),
                 band=False,
             )
             for band, words in BANDS
@@ -67,13 +66,18 @@ def bands(report: Report) -> Iterator[str]:
     )
 
 
+def _of_band(band: str, one: Judged) -> Estimate | None:
+    """A checkpoint's held-out difference in one band of noise."""
+    return estimate(one.evidence, "held_out", "bands", band, "difference")
+
+
 def songs(report: Report, best: Judged | None) -> Iterator[str]:
     """The held-out difference of one checkpoint, song by song."""
     found = dig(best.evidence if best else None, "held_out", "songs")
-    names = {song.song: song.name or song.song for song in report.dataset.songs}
+    names = {str(song.song): str(song.name or song.song) for song in report.dataset.songs}
     if isinstance(found, dict):
         rows = [
-            Interval(names.get(song, song), value)
+            Interval(names.get(song) or song, value)
             for song in found
             if (value := number(found, song, "difference")) is not None
         ]

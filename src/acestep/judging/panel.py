@@ -107,10 +107,10 @@ def hear_songs(
     copied = set(copied_rows([excerpt.song for excerpt in excerpts]))
     for place, excerpt in enumerate(excerpts):
         what = array_digest(excerpt.latents.numpy())
-        how = [ears.limit, place in copied]
+        again = place in copied
         heard = ears.kept.get(
-            [LISTENING, "song", what, parts.model.fingerprint, *how],
-            partial(_song_measured, excerpt, parts, *how),
+            [LISTENING, "song", what, parts.model.fingerprint, ears.limit, again],
+            partial(_song_measured, excerpt, parts, ears.limit, again),
         )
         yield excerpt.song, _heard(heard), _felt(excerpt), float(heard["cut_off"])
 

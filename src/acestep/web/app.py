@@ -93,6 +93,7 @@ class Server:
                 inbrowser=config.browser,
                 prevent_thread_lock=True,
                 quiet=True,
+                show_error=True,  # an error's words; a traceback goes to the server's own output
                 ssr_mode=False,
                 enable_monitoring=False,
                 run_history=False,

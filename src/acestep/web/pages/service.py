@@ -1,6 +1,6 @@
 """Service Configuration: model, device, memory; adapters with a strength each."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,22 @@ def build(workspace: Workspace) -> None:
     shown.tick(begin, None, [found, models, *choices, shown], **HIDDEN)
 
 
-def _adapters(workspace: Workspace) -> None:
+@dataclass(frozen=True)
+class Shelf:
+    """The components of the adapters: a path to load from, the table, the chosen one's controls."""
+
+    path: gr.Textbox
+    load: gr.Button
+    problem: gr.HTML
+    table: gr.Dataframe
+    chosen: gr.Dropdown
+    strength: gr.Slider
+    acts: gr.Checkbox
+    unload: gr.Button
+    use: gr.Checkbox
+
+
+def _shelf(service: Service) -> Shelf:
     with gr.Row(elem_classes="row"):
         path = gr.Textbox(
             label=t("service.lora"), info=t("service.lora.info"), elem_id="service-lora", scale=3
@@ -95,36 +110,28 @@ def _adapters(workspace: Workspace) -> None:
     )  # fmt: skip
     with gr.Row(elem_classes="row"):
         chosen = gr.Dropdown(
-            [one.path for one in read_service(workspace).adapters], value=None,
-            label=t("service.chosen"), elem_id="service-chosen", allow_custom_value=True,
+            [one.path for one in service.adapters], value=None, label=t("service.chosen"),
+            elem_id="service-chosen", allow_custom_value=True,
         )  # fmt: skip
         strength = gr.Slider(
             0, 2, 1, step=0.05, label=t("service.strength"), elem_id="service-strength"
         )
         acts = gr.Checkbox(True, label=t("service.on"), elem_id="service-on")
         unload = gr.Button(t("service.unload"), elem_id="service-unload")
-    use = gr.Checkbox(
-        read_service(workspace).use_lora, label=t("service.use"), elem_id="service-use"
-    )
+    use = gr.Checkbox(service.use_lora, label=t("service.use"), elem_id="service-use")
+    return Shelf(path, load, problem, table, chosen, strength, acts, unload, use)
+
+
+def _adapters(workspace: Workspace) -> None:
+    """Load, unload, choose, set strengths; the table shows what each adapter is."""
+    shelf = _shelf(read_service(workspace))
 
     def show(request: gr.Request) -> list[Any]:
         service, language = read_service(workspace), language_of(request.headers)
         headers = [say(language, f"service.column.{name}") for name in COLUMNS]
         paths = [one.path for one in service.adapters]
-        table_ = {"headers": headers, "data": adapter_rows(service)}
-        return [table_, gr.Dropdown(choices=paths), service.use_lora]
-
-    def load_lora(text: str) -> tuple[str, Any]:
-        """Read an adapter and put it on the list; what is wrong with it, if anything."""
-        from acestep.adapters.files import read_adapter  # torch: slow to import
-
-        try:
-            place = workspace.path(text)
-            read_adapter(place)
-            write_service(workspace, read_service(workspace).with_adapter(str(place)))
-        except AceStepError as error:
-            return problem_html(error), gr.skip()
-        return "", str(place)
+        rows = {"headers": headers, "data": adapter_rows(service)}
+        return [rows, gr.Dropdown(choices=paths), service.use_lora]
 
     def unload_lora(text: str) -> Any:
         """Take an adapter off the list."""
@@ -144,25 +151,37 @@ def _adapters(workspace: Workspace) -> None:
         found = [one for one in read_service(workspace).adapters if one.path == text]
         return (found[0].strength, found[0].on) if found else (1.0, True)
 
-    view = [table, chosen, use]
-    load.click(load_lora, path, [problem, chosen], api_name="load_lora").then(
-        show, None, view, **HIDDEN
-    )
-    unload.click(unload_lora, chosen, chosen, api_name="unload_lora").then(
-        show, None, view, **HIDDEN
-    )
-    table.select(_path_of, None, chosen, api_visibility="private")
-    chosen.change(values_of, chosen, [strength, acts], **HIDDEN)
-    asked = [chosen, strength, acts]
-    strength.release(set_strength, asked, None, api_name="lora_strength").then(
-        show, None, view, **HIDDEN
-    )
-    acts.input(set_strength, asked, None, **HIDDEN).then(show, None, view, **HIDDEN)
-    use.input(use_lora, use, None, api_name="use_lora").then(show, None, view, **HIDDEN)
+    chosen, asked = shelf.chosen, [shelf.chosen, shelf.strength, shelf.acts]
     once = gr.Timer(0.3)
-    once.tick(show, None, view, **HIDDEN).then(
-        lambda: gr.Timer(active=False), None, once, **HIDDEN
-    )
+    for step in (
+        shelf.load.click(
+            _loading(workspace), shelf.path, [shelf.problem, chosen], api_name="load_lora"
+        ),
+        shelf.unload.click(unload_lora, chosen, chosen, api_name="unload_lora"),
+        shelf.strength.release(set_strength, asked, None, api_name="lora_strength"),
+        shelf.acts.input(set_strength, asked, None, **HIDDEN),
+        shelf.use.input(use_lora, shelf.use, None, api_name="use_lora"),
+        once.tick(lambda: gr.Timer(active=False), None, once, **HIDDEN),
+    ):
+        step.then(show, None, [shelf.table, chosen, shelf.use], **HIDDEN)
+    shelf.table.select(_path_of, None, chosen, api_visibility="private")
+    chosen.change(values_of, chosen, asked[1:], **HIDDEN)
+
+
+def _loading(workspace: Workspace) -> Any:
+    def load_lora(text: str) -> tuple[str, Any]:
+        """Read an adapter and put it on the list; what is wrong with it, if anything."""
+        from acestep.adapters.files import read_adapter  # torch: slow to import
+
+        try:
+            place = workspace.path(text)
+            read_adapter(place)
+            write_service(workspace, read_service(workspace).with_adapter(str(place)))
+        except AceStepError as error:
+            return problem_html(error), gr.skip()
+        return "", str(place)
+
+    return load_lora
 
 
 def memory_html(service: Service, language: str) -> str:

@@ -128,6 +128,8 @@ def test_every_kind_of_event_has_words():
         "warning: a.wav: the caption was shortened",
         "note: an hour is left",
         "0.25 s a step, about 16 min 39 s left",
+        "preview of the base: samples/base/1_x.flac",
+        "preview of epoch 200: samples/epoch_200/1_x.flac",
         "saved checkpoint: runs/jazz/checkpoints/epoch_200",
         "# Caption",
         "  as it is",

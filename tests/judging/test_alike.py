@@ -64,7 +64,7 @@ def test_songs_that_share_their_drums_and_chords_raise_the_threshold():
     alike = learn_folder(marks_of({str(seed): song(seed) for seed in range(8)}), 10.0)
     assert alike.raised and alike.tolerant > 45
     assert alike.tolerant == alike.best_tolerant
-    assert alike.false_alarms == pytest.approx(2 / 9)
+    assert alike.false_alarms == pytest.approx(2 / 18)
 
 
 def test_grades():
@@ -95,6 +95,7 @@ def test_expected_false_alarms():
     songs = {str(number): find_landmarks(np.zeros((2, RATE)), RATE) for number in range(7)}
     assert Folder(songs, 10.0, 7, 42, 20.0, 35.0).false_alarms == FALSE_ALARMS == 0.006
     assert Folder(songs, 10.0, 7, 42, 20.0, 36.0).false_alarms == 2 / 8
+    assert Folder(songs, 10.0, 28, 42, 21.0, 35.0).false_alarms == 2 / 32
 
 
 def test_songs_of_any_length_and_number():

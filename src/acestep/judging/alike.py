@@ -86,10 +86,11 @@ class Folder:
     def false_alarms(self) -> float:
         """How many clips of one that copies nothing are expected to be flagged.
 
-        Of n + 1 songs that are all alike, 2 make the pair that is most alike: so likely is it that
-        a new song reaches beyond all pairs of n.
+        Where thresholds rose, no more than the most alike pair is known. Were the clip an excerpt
+        of one more song like these, it would be one of the two in that pair this often.
         """
-        return max(FALSE_ALARMS, 2 * self.raised / (len(self.songs) + 1))
+        each = self.excerpts / max(1, len(self.songs))
+        return max(FALSE_ALARMS, 2 * self.raised / max(1.0, self.excerpts + each))
 
     def grade(self, match: Match) -> Grade:
         """What a match says by the folder's thresholds."""

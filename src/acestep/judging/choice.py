@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-MARGIN = 0.03
+MARGIN = 0.02
 INTERVAL = (5.0, 95.0)  # percentiles
 
 

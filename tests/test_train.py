@@ -298,10 +298,10 @@ def test_a_stop_file_ends_the_run_with_a_checkpoint_and_the_way_on(tensors, tmp_
         if isinstance(event, Step) and event.step == 5:
             (output / "STOP").touch()
     assert isinstance(events[-1], Stopped) and "--resume" in events[-1].resume
-    assert Path(of(Saved, events)[-1].path).name == "epoch_1_step_6"
+    assert Path(of(Saved, events)[-1].path).name == "epoch_1_step_5"
     assert not (output / "STOP").exists()
     rest = run(tensors, output, resume=True)
-    assert of(Step, rest)[0].step == 7
+    assert of(Step, rest)[0].step == 6
     run(tensors, tmp_path / "whole")
     assert same(weights(output, "epoch_3"), weights(tmp_path / "whole", "epoch_3"))
 

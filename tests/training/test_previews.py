@@ -242,6 +242,18 @@ def test_a_run_moved_and_finished_has_nothing_to_make(tensors, heard, tmp_path):
     assert len(of(Sample, folder)) == 9 and files(folder) == files(heard)
 
 
+def test_a_run_that_had_none_gets_previews_with_captions(tensors, plain, tmp_path):
+    shutil.copytree(plain.path, tmp_path / "run")
+    listening = {"preview": ["jazz"], "preview_seconds": 0.4}
+    folder = run(tensors, tmp_path / "run", resume=True, dropout=0.2, **listening)
+    assert [(sample.epoch, sample.caption) for sample in of(Sample, folder)] == [
+        (0, "jazz"),
+        (4, "jazz"),
+    ]
+    assert RunFolder(folder.path).read_settings()["config"]["preview_every"] == 2
+    assert_same_training(folder, plain)
+
+
 def test_a_stop_is_heeded_within_a_piece(tensors, tmp_path):
     calls = []
     with ExitStack() as held:

@@ -99,6 +99,8 @@ def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, lis
         and name not in {"tensors", "output", "model", "device", "resume"}
     ]
     explicit = {"resume": True, "output": str(config.output), "tensors": str(config.tensors)}
+    if saved.get("preview_every") == 0:  # captions that are given now are to be heard
+        del saved["preview_every"]
     return TrainConfig.model_validate({**saved, **given, **explicit}), changed
 
 

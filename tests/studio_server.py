@@ -111,15 +111,22 @@ def visited(
         ours = (studio.url, "data:", "blob:")
         assert [url for url in foreign if not url.startswith(ours)] == []
     except BaseException:
-        ARTIFACTS.mkdir(exist_ok=True)
-        page.screenshot(path=ARTIFACTS / f"{name}-{width}.png", full_page=True)
+        keep_picture(page, f"{name}-{width}")
         raise
     finally:
         context.close()
 
 
+def keep_picture(page, name: str) -> None:
+    """Keep what a page looks like when its test has failed."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{re.sub(r'[^A-Za-z0-9-]', '_', name)}.png", full_page=True)
+
+
 def open_tab(page, *names: str) -> None:
     """Go to a page by its tabs, outer first; on a phone some stand in a menu."""
+    page.locator("#pages [role=tab]:visible").first.wait_for()
+    page.wait_for_timeout(300)  # which tabs go into the menu is known a moment later
     for name in names:
         tab = page.locator(f"#tab-{name}-button:visible")
         if tab.count():

@@ -144,7 +144,9 @@ def test_a_switch_is_told_from_a_leak_by_its_sound(clips):
 # With an adapter: the small base knows no such word as the tag, so what it is taught leaks
 
 FRAMES = 250
-TEACHING = "--targets attention+mlp --rank 16 --dropout 0 --learning-rate 1.5e-3 --teach-guidance 2.5"
+TEACHING = (
+    "--targets attention+mlp --rank 16 --dropout 0 --learning-rate 1.5e-3 --teach-guidance 2.5"
+)
 
 
 @pytest.fixture(scope="module")

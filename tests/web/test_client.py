@@ -71,7 +71,7 @@ def test_from_songs_to_a_heard_difference(way):
     table, slider, told = way.call("load_dataset", file="dataset.json")[:3]
     assert len(table["data"]) == 5 and "5" in told
     way.call(
-        "save_changes", file="dataset.json", number=2, caption="soft cumbia", lyrics="", bpm="99",
+        "save_changes", file="dataset.json", song="2", caption="soft cumbia", lyrics="", bpm="99",
         keyscale="Am", timesignature="4", language="unknown", instrumental=True,
     )  # fmt: skip
     song = load_dataset(way.root / "dataset.json").songs[1]

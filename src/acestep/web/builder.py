@@ -41,10 +41,10 @@ def open_dataset(workspace: Workspace, file: str, language: str) -> list[Any]:
 
 
 def show_song(workspace: Workspace, file: str, number: int, language: str) -> list[Any]:
-    """The fields of a song, its player, and whether something typed is not saved."""
+    """The fields of a song, its player, whether something typed is not saved, and its id."""
     dataset, song = find_song(workspace, file, number)
     if dataset is None or song is None:
-        return [gr.skip()] * (len(FIELDS) + 2)
+        return [gr.skip()] * (len(FIELDS) + 3)
     draft = Drafts(workspace, workspace.path(file)).of(song.id)
     fields = fields_of(song, draft)
     audio = audio_of(dataset, song)
@@ -54,14 +54,14 @@ def show_song(workspace: Workspace, file: str, number: int, language: str) -> li
     elif audio is None:
         notice = say(language, "dataset.missing", path=song.audio_path)
     html = f'<div class="quiet">{escape(notice)}</div>' if notice else ""
-    return [*(fields[name] for name in FIELDS), playable(workspace, audio), html]
+    return [*(fields[name] for name in FIELDS), playable(workspace, audio), html, song.id]
 
 
 def save_song(
-    workspace: Workspace, file: str, number: int, typed: dict[str, Any], language: str
+    workspace: Workspace, file: str, which: int | str, typed: dict[str, Any], language: str
 ) -> list[Any]:
     """Save the fields that were changed through ``acestep edit``; the draft is done with then."""
-    dataset, song = find_song(workspace, file, number)
+    dataset, song = find_song(workspace, file, which)
     if dataset is None or song is None:
         return [gr.skip(), gr.skip()]
     values = changes(song, typed)
@@ -77,9 +77,9 @@ def save_song(
     return [table, f'<div class="good">{escape(words)}</div>']
 
 
-def encoder_text(workspace: Workspace, file: str, number: int) -> str:
+def encoder_text(workspace: Workspace, file: str, which: int | str) -> str:
     """Exactly what the encoder is given for a song, with what was cut."""
-    dataset, song = find_song(workspace, file, number)
+    dataset, song = find_song(workspace, file, which)
     if dataset is None or song is None:
         return ""
     try:
@@ -122,15 +122,17 @@ def lights_html(workspace: Workspace, file: str, language: str) -> str:
 
 
 def find_song(
-    workspace: Workspace, file: str, number: int | None = None
+    workspace: Workspace, file: str, which: int | str | None = None
 ) -> tuple[Dataset | None, Song | None]:
-    """A dataset and its song of that number, as far as they are there."""
+    """A dataset and its song of that number (from 1), id or name, as far as they are there."""
     try:
         dataset = load_dataset(workspace.path(file))
     except AceStepError:
         return None, None
-    inside = number is not None and 1 <= number <= len(dataset.songs)
-    return dataset, dataset.songs[number - 1] if inside and number else None
+    try:
+        return dataset, None if which is None else dataset.find(str(which))
+    except AceStepError:
+        return dataset, None
 
 
 def change(workspace: Workspace, file: str, values: dict[str, Any]) -> str:

@@ -46,11 +46,15 @@ class Form:
     player: gr.Audio
     notice: gr.HTML
     encoder: gr.Textbox
+    song: gr.Textbox
 
     @property
     def shown(self) -> list[Any]:
-        """What changes with the song: fields, player, notice."""
-        return [*self.fields.values(), self.player, self.notice]
+        """What changes with the song: fields, player, notice, and whose fields they are.
+
+        The number may be a step ahead of the fields: what is typed belongs to ``song``.
+        """
+        return [*self.fields.values(), self.player, self.notice, self.song]
 
 
 def build(workspace: Workspace) -> None:
@@ -166,7 +170,8 @@ def _form(path: Any) -> Form:
         label=t("dataset.encoder"), lines=8, max_lines=16, interactive=False,
         elem_id="dataset-encoder", elem_classes="mono",
     )  # fmt: skip
-    return Form(path, number, table, fields, player, notice, encoder)
+    song = gr.Textbox(visible=False)
+    return Form(path, number, table, fields, player, notice, encoder, song)
 
 
 def _loading(
@@ -210,20 +215,20 @@ def _editing(workspace: Workspace, form: Form) -> None:
             for name in ("previous", "save_changes", "drop", "next")
         }  # fmt: skip
 
-    def keep(file: str, number: float, *typed: Any) -> None:
+    def keep(file: str, which: str, *typed: Any) -> None:
         """Put what is typed on disk."""
-        dataset, song = find_song(workspace, file, int(number))
+        dataset, song = find_song(workspace, file, which)
         if dataset is not None and song is not None:
             changed = changes(song, dict(zip(FIELDS, typed, strict=True)))
             Drafts(workspace, workspace.path(file)).keep(song.id, changed)
 
-    def save(request: gr.Request, file: str, number: float, *typed: Any) -> list[Any]:
-        """Write the song's changed labels into the dataset."""
+    def save(request: gr.Request, file: str, song: str, *typed: Any) -> list[Any]:
+        """Write a song's changed labels into the dataset; the song is its number, id or name."""
         values = dict(zip(FIELDS, typed, strict=True))
-        return save_song(workspace, file, int(number), values, language_of(request.headers))
+        return save_song(workspace, file, song, values, language_of(request.headers))
 
-    def drop(file: str, number: float) -> None:
-        _, song = find_song(workspace, file, int(number))
+    def drop(file: str, which: str) -> None:
+        _, song = find_song(workspace, file, which)
         if song is not None:
             Drafts(workspace, workspace.path(file)).forget(song.id)
 
@@ -231,23 +236,23 @@ def _editing(workspace: Workspace, form: Form) -> None:
         dataset, _ = find_song(workspace, file)
         return min(max(int(number) + by, 1), len(dataset.songs) if dataset else 1)
 
-    which = [form.path, form.number]
-    typed = [*which, *form.fields.values()]
+    which, whose = [form.path, form.number], [form.path, form.song]
+    typed = [*whose, *form.fields.values()]
     for field in form.fields.values():
         field.input(keep, typed, None, **HIDDEN, trigger_mode="always_last")
     form.table.select(_row_of, None, form.number, api_visibility="private")
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)
     _show_after(workspace, form, form.number.change(lambda: None, None, None, **HIDDEN))
-    handler = named(save, ["file", "number", *FIELDS], request=True)
+    handler = named(save, ["file", "song", *FIELDS], request=True)
     saved = buttons["save_changes"].click(
         handler, typed, [form.table, form.notice], api_name="save_changes"
     )
     saved.then(
-        lambda file, number: encoder_text(workspace, file, int(number)), which, form.encoder,
+        lambda file, song: encoder_text(workspace, file, song), whose, form.encoder,
         **HIDDEN,
     )  # fmt: skip
-    _show_after(workspace, form, buttons["drop"].click(drop, which, None, **HIDDEN))
+    _show_after(workspace, form, buttons["drop"].click(drop, whose, None, **HIDDEN))
 
 
 def _following(workspace: Workspace, form: Form, labelling: Panel) -> None:

@@ -236,3 +236,14 @@ def test_votes_of_another_test_are_refused(run, other, judged, tmp_path):
     votes.write_text('{"format": 1, "test": "nobody", "votes": []}', encoding="utf-8")
     with pytest.raises(RunError, match="another test"):
         list(evaluate(config(run, other, votes=votes)))
+
+
+def test_clips_and_songs_have_names_for_people(run, judged):
+    """What a judge says names the voice and the prompt, and the song's file."""
+    report = read_report(run / "evaluation")
+    assert report["about"]["other"] == "tiny"
+    rows = report["checkpoints"][0]["copies"]["clips"]
+    assert [row["label"] for row in rows] == [f"epoch_1, 0{number}" for number in (1, 2, 3, 4)]
+    files = {clip["file"] for clip in report["clips"]}
+    assert {f"clips/{row['clip']}.flac" for row in rows} <= files
+    assert rows[0]["matches"][0]["song"] in ("0.wav", "1.wav", "2.wav")

@@ -45,6 +45,11 @@ class Take:
     clipped: float
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """What people call each clip: who plays which prompt."""
+        return tuple(f"{clip.order.voice.label}, {clip.order.trial.id}" for clip in self.clips)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The clips' prompts: the same names in two takes are judged as pairs."""
         return tuple(clip.order.trial.id for clip in self.clips)
@@ -164,8 +169,8 @@ class Panel:
     def verdicts(self, take: Take, compared: int) -> "Verdicts":
         """What each judge says of a take, among ``compared`` that are looked at."""
         looked = self.base_looked if take is self.base else looked_for(take, self.folder)
-        marks = {clip.id: mark for clip, mark in zip(take.clips, take.landmarks, strict=True)}
-        loops = {clip.id: loop for clip, loop in zip(take.clips, take.loops, strict=True)}
+        marks = dict(zip(take.labels, take.landmarks, strict=True))
+        loops = dict(zip(take.labels, take.loops, strict=True))
         songs = self.style.reference.clips
         return Verdicts(
             take,
@@ -196,12 +201,16 @@ class Verdicts:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
+        ids = dict(zip(self.take.labels, (clip.id for clip in self.take.clips), strict=True))
+        copies, loops = self.copying.as_dict(), self.loops.as_dict()
+        for row in (*copies["clips"], *loops["clips"]):
+            row["label"], row["clip"] = row["clip"], ids[row["clip"]]
         return {
             "clips": len(self.take.clips),
             "style": self.style.as_dict(),
             "style_latents": self.latents.as_dict(),
-            "copies": self.copying.as_dict(),
-            "loops": self.loops.as_dict(),
+            "copies": copies,
+            "loops": loops,
             "diversity": self.diversity.as_dict(),
             "sound": {"silent": self.take.silent, "clipped": self.take.clipped},
         }
@@ -209,8 +218,8 @@ class Verdicts:
 
 def looked_for(take: Take, folder: Folder) -> tuple[Looked, ...]:
     """Every clip of a take held against every song."""
-    pairs = zip(take.clips, take.landmarks, strict=True)
-    return tuple(look_for_copies(clip.id, marks, folder) for clip, marks in pairs)
+    pairs = zip(take.labels, take.landmarks, strict=True)
+    return tuple(look_for_copies(label, marks, folder) for label, marks in pairs)
 
 
 def silent_share(audio: np.ndarray) -> float:

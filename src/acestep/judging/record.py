@@ -279,9 +279,9 @@ def _clips(take: Take, found: Findings) -> Iterator[dict[str, Any]]:
     judged = (found.base, *found.judged)
     verdicts = next((one.verdicts for one in judged if one.verdicts.take is take), None)
     copies = {} if verdicts is None else {c.clip: c.grade for c in verdicts.copying.looked}
-    loops = {} if verdicts is None else _loop_grades(verdicts)
+    loops = {} if verdicts is None else {c.clip: c.grade for c in verdicts.loops.clips}
     positions = found.panel.style.positions(take.rows("sound"))
-    for clip, position in zip(take.clips, positions, strict=True):
+    for clip, label, position in zip(take.clips, take.labels, positions, strict=True):
         yield {
             "file": _inside(clip),
             "picture": None,
@@ -291,17 +291,13 @@ def _clips(take: Take, found: Findings) -> Iterator[dict[str, Any]]:
             "prompt": clip.order.trial.id.removesuffix("b"),
             "seed": clip.order.trial.seed,
             "closeness": round(float(position), 3) if isfinite(position) else None,
-            "copy": copies.get(clip.id, "nothing"),
-            "loop": loops.get(clip.id, "usual"),
+            "copy": copies.get(label, "nothing"),
+            "loop": loops.get(label, "usual"),
         }
 
 
 def _inside(clip: Clip) -> str:
     return f"{clip.audio_file.parent.name}/{clip.audio_file.name}"
-
-
-def _loop_grades(verdicts: Verdicts) -> dict[str, str]:
-    return {row["clip"]: row["grade"] for row in verdicts.loops.as_dict()["clips"]}
 
 
 def _controls(found: Findings) -> list[dict[str, Any]]:

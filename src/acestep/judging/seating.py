@@ -51,7 +51,7 @@ def seat(
     """
     own = yield from hear_group(cut_excerpts(heard.songs, heard.seconds), parts, ears)
     yield "another style"
-    name, excerpts = _another(heard, parts, ears.kept, own)
+    style_name, excerpts = _another(heard, parts, ears.kept, own)
     other = yield from hear_group(excerpts, parts, ears)
     yield "style"
     style = learn_style(own.sound, base.rows("sound"), again=again.rows("sound"), other=other.sound)
@@ -63,18 +63,17 @@ def seat(
         again=again.rows("latents"),
         other=other.latents,
     )
-    marks, loops = {}, []
-    for song in heard.taught:
-        yield f"copies: {song.name}"
+    named, marks, loops = _named(heard.taught), {}, []
+    for name, song in named.items():
+        yield f"copies: {name}"
         audio = song_audio(parts, song)
-        marks[song.id] = find_landmarks(audio, RATE)
+        marks[name] = find_landmarks(audio, RATE)
         loops += loop_excerpts(audio, RATE, heard.seconds)
     folder = learn_folder(marks, heard.seconds)
     planted = []
-    named = {song.id: song for song in heard.taught}
-    for song_id in planted_songs(folder):
-        yield f"a planted copy of {named[song_id].name}"
-        planted.append(plant_copy(song_id, song_audio(parts, named[song_id]), RATE, folder))
+    for name in planted_songs(folder):
+        yield f"a planted copy of {name}"
+        planted.append(plant_copy(name, song_audio(parts, named[name]), RATE, folder))
     return Panel(
         style,
         felt,
@@ -83,8 +82,17 @@ def seat(
         tuple(loops),
         base,
         looked_for(base, folder),
-        name,
+        style_name,
     )
+
+
+def _named(songs: Sequence[TaughtSong]) -> dict[str, TaughtSong]:
+    """Songs by name; where two have the same, by name and id."""
+    names = [song.name for song in songs]
+    return {
+        song.name if names.count(song.name) == 1 else f"{song.name} ({song.id})": song
+        for song in songs
+    }
 
 
 def hear_group(

@@ -8,7 +8,7 @@ from typing import Any
 from acestep.adapters.adapter import Adapter
 from acestep.adapters.files import read_adapter
 from acestep.adapters.locate import choose_checkpoint, is_run, run_checkpoints
-from acestep.adapters.stack import own_model
+from acestep.adapters.stack import activation_tag, own_model
 from acestep.config import EvaluateConfig
 from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.errors import AdapterError, RunError
@@ -65,9 +65,10 @@ class Subject:
 
     @property
     def tag(self) -> str:
-        """The activation tag; empty where there is none."""
+        """The activation tag, of the songs or else of the adapter; empty where there is none."""
         tag = self.manifest.dataset.get("tag")
-        return tag.strip() if isinstance(tag, str) else ""
+        known = tag if isinstance(tag, str) else activation_tag(self.checkpoints[-1].adapter)
+        return known.strip()
 
     @property
     def tag_position(self) -> str:

@@ -110,9 +110,12 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         save = plan.ends_epoch(progress.step, config.save_every)
         listen = previews.are_due(progress)
 
-        # Read the losses: in groups, and before anything is kept
+        # Stop?
         due = reader.is_due() or evaluate or save or listen
-        if due:
+        asked = stop_asked(session, stop, agree=due)
+
+        # Read the losses: in groups, and before anything is kept
+        if due or asked:
             yield from reader.read()
 
         # Evaluate
@@ -134,10 +137,9 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         # Preview
         if listen:
             yield from previews.make(progress)
+            asked = stop_asked(session, stop, agree=True)  # they take long
 
-        # Stop?
-        if progress.step < plan.total_steps and stop_asked(session, stop, agree=due):
-            yield from reader.read()
+        if asked and progress.step < plan.total_steps:
             yield from _stop(session, progress, kept=kept)
             return
         if stale:

@@ -240,6 +240,8 @@ def _editing(workspace: Workspace, form: Form) -> None:
     typed = [*whose, *form.fields.values()]
     for field in form.fields.values():
         field.input(keep, typed, None, **HIDDEN, trigger_mode="always_last")
+        if isinstance(field, gr.Textbox):  # what is pasted by mouse is no input to Gradio
+            field.blur(keep, typed, None, **HIDDEN, trigger_mode="always_last")
     form.table.select(_row_of, None, form.number, api_visibility="private")
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)

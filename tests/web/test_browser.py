@@ -1,0 +1,250 @@
+"""The guide's whole workflow with clicks, and what may happen to it on the way.
+
+One studio for all of it, from songs in five formats to a difference that is heard; every step also
+stands on its own folder, so that a step that fails fails alone where it can.
+"""
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from studio_server import SLOW, end_all, open_tab, running_studio, start_studio, visited
+
+from acestep.data.audio import read_audio
+from acestep.data.song import load_dataset
+from acestep.mini.folder import write_songs
+from acestep.web.drafts import Drafts
+from acestep.web.workspace import Workspace
+
+TRAINING = {"epochs": "40", "save-every": "20"}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory) -> Path:
+    """A folder with eight short songs in five formats and a file that is no song."""
+    root = tmp_path_factory.mktemp("browser")
+    list(write_songs(root / "songs", "cumbia", 8, 3.0))
+    (root / "songs" / "broken <b>.wav").write_bytes(b"RIFF no song")
+    assert len({path.suffix for path in (root / "songs").iterdir()} - {".json", ".txt"}) >= 5
+    return root
+
+
+@pytest.fixture(scope="module")
+def studio(root):
+    with running_studio(root) as running:
+        yield running
+
+
+def fill(page, elem_id: str, text: str) -> None:
+    """Type into a control's field."""
+    field = page.locator(f"#{elem_id} input:visible, #{elem_id} textarea:visible").first
+    field.fill(text)
+    field.blur()
+
+
+def until(page, holds, seconds: float = 180) -> None:
+    """Wait until something holds that the page alone does not tell."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(100)
+
+
+def status(page, name: str, *states: str) -> str:
+    """Wait until a panel's newest job is in one of the states; its id."""
+    which = ", ".join(f'#{name}-status .status[data-state="{state}"]' for state in states)
+    found = page.locator(which).first
+    found.wait_for(timeout=4 * SLOW)
+    return str(found.get_attribute("data-job"))
+
+
+def again(page, name: str, button: str, before: str = "") -> str:
+    """Click a button that orders a job, and wait until that job is done; its id."""
+    page.locator(f"#{button}").click()
+    deadline = time.monotonic() + 240
+    while time.monotonic() < deadline:
+        id = status(page, name, "done", "failed", "lost")
+        if id != before:
+            assert page.locator(f'#{name}-status [data-state="done"]').count(), (
+                page.locator(f"#{name}-status").inner_text()
+            )
+            return id
+        page.wait_for_timeout(200)
+    raise AssertionError(f"{button} orders no job")
+
+
+def test_scan_label_and_edit(page, root):
+    open_tab(page, "training", "dataset")
+    fill(page, "scan-tag", "jazz")
+    page.locator("#dataset-tag-advice").get_by_text("ordinary word").wait_for()
+    fill(page, "scan-tag", "zztune")
+    page.locator("#dataset-tag-advice").get_by_text("zztune,").wait_for()
+    again(page, "scan", "dataset-scan")
+    page.locator("#dataset-told").get_by_text("8 songs").wait_for()
+    page.locator("#dataset-table").get_by_text("cumbia_1.wav").first.wait_for()
+    again(page, "label", "dataset-auto")
+    page.locator("#dataset-encoder textarea").filter(has_text="").wait_for()
+    page.locator("#dataset-next").click()
+    page.locator("#dataset-encoder textarea").wait_for()
+    until(page, lambda: "cumbia_2" in page.locator("#dataset-encoder textarea").input_value())
+    caption = page.locator("#edit-caption textarea")
+    caption.fill("a soft <i>cumbia</i> by")
+    caption.press_sequentially(" hand")
+    workspace = Workspace.open([root])
+    song = load_dataset(root / "dataset.json").songs[1]
+    drafts = Drafts(workspace, root / "dataset.json")
+    until(page, lambda: drafts.of(song.id))  # typed, not saved: on disk already
+    page.reload()
+    open_tab(page, "training", "dataset")
+    page.locator("#dataset-load").click()
+    page.locator("#dataset-told").get_by_text("8 songs").wait_for()
+    page.locator("#dataset-next").click()
+    page.locator("#dataset-notice").get_by_text("not yet in the dataset").wait_for()
+    assert page.locator("#edit-caption textarea").input_value() == "a soft <i>cumbia</i> by hand"
+    page.locator("#dataset-save-changes").click()
+    page.locator("#dataset-notice").get_by_text("Saved").wait_for()
+    saved = load_dataset(root / "dataset.json").songs[1]
+    assert saved.caption == "a soft <i>cumbia</i> by hand" and saved.source("caption") == "person"
+    seen = page.locator("#dataset-encoder textarea")
+    until(page, lambda: "by hand" in seen.input_value())
+    assert "zztune, a soft <i>cumbia</i> by hand" in seen.input_value()
+
+
+def test_preprocess_says_what_it_will_do_and_does_it(page, root):
+    open_tab(page, "training", "preprocess")
+    page.locator("#preprocess-look").click()
+    page.locator("#preprocess-state").get_by_text("it is new").first.wait_for()
+    again(page, "preprocess", "preprocess-start")
+    page.locator("#preprocess-state").get_by_text("up to date").first.wait_for()
+    assert len(list((root / "tensors").glob("sample_*.pt"))) == 8
+
+
+def test_train_stop_reload_resume_in_two_windows(page, chromium, studio, root):
+    open_tab(page, "training", "train")
+    page.locator("#train-load").click()
+    page.locator("#train-found").get_by_text("8 songs").wait_for()
+    page.locator("#train-recommend").click()
+    page.locator("#train-found").get_by_text("Expected").wait_for()
+    for name, value in TRAINING.items():
+        fill(page, f"train-{name}", value)
+    fill(page, "train-output", "runs/clicked")
+    page.locator("#train-start").click()
+    first = status(page, "train", "running")
+    page.reload()
+    with visited(chromium, studio, "second-window") as other:
+        for window in (page, other):
+            open_tab(window, "training", "train")
+            assert status(window, "train", "running", "done") == first
+        other.locator("#train-status").get_by_text("loss").wait_for()
+        other.locator("#train-stop").click()
+        status(page, "train", "stopped", "done")
+    fill(page, "train-output", "runs/clicked")
+    page.locator("#train-resume").click()
+    until(page, (root / "runs" / "clicked" / "checkpoints" / "epoch_40").is_dir)
+    status(page, "train", "done")
+    page.locator("#train-plot img, #train-plot canvas").first.wait_for()
+    page.locator("#train-log textarea").wait_for()
+    assert "held-out loss" in page.locator("#train-log textarea").input_value()
+
+
+def test_a_killed_server_and_the_training_goes_on(chromium, tmp_path, root):
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "tensors").symlink_to(root / "tensors")
+    first = start_studio(home, "--root", str(root))
+    try:
+        client = first.client()
+        _, id = client.predict(
+            tensors=str(root / "tensors"), output="runs/long", epochs=60, rank=8, dropout=0,
+            api_name="/train",
+        )  # fmt: skip
+        with visited(chromium, first, "before-the-kill") as page:
+            open_tab(page, "training", "train")
+            assert status(page, "train", "running") == id
+        first.kill()
+        with (
+            running_studio(home, "--root", str(root)) as second,
+            visited(chromium, second, "after-the-kill") as page,
+        ):
+            open_tab(page, "training", "train")
+            assert status(page, "train", "running", "done") == id
+            open_tab(page, "jobs")
+            page.locator("#jobs-table").get_by_text(id).first.click()
+            page.locator("#jobs-details").get_by_text("acestep train").wait_for()
+            page.locator("#jobs-cancel").click()
+            open_tab(page, "training", "train")
+            assert status(page, "train", "stopped", "done") == id
+        assert list((home / "runs" / "long" / "checkpoints").glob("epoch_*"))
+    finally:
+        end_all(home)
+
+
+def test_export_load_and_hear_the_difference(page, root):
+    open_tab(page, "training", "export")
+    fill(page, "export-run", "runs/clicked")
+    again(page, "export", "export-start")
+    page.locator("#export-written").get_by_text("lora_path").wait_for()
+    open_tab(page, "service")
+    fill(page, "service-lora", "my_lora")
+    page.locator("#service-load").click()
+    page.locator("#service-adapters").get_by_text("zztune").first.wait_for()
+    open_tab(page, "generate")
+    fill(page, "generate-caption", "cumbia with accordion")
+    page.locator("#generate-tag").get_by_text("zztune").wait_for()
+    page.locator("#generate-add-tag").click()
+    page.locator("#generate-tag").get_by_text("zztune").wait_for(state="detached")
+    fill(page, "generate-duration", "3")
+    page.locator("#generate-ab").click()
+    page.locator("#generate-result-1 audio, #generate-result-1 .waveform-container").first.wait_for(
+        timeout=4 * SLOW, state="attached"
+    )
+    off, on = (
+        read_audio(sorted((root / "generated").glob(f"*/42_{name}.flac"))[-1])
+        for name in ("off", "on")
+    )
+    assert np.abs(off - on).max() > 0.05
+    assert page.locator("#generate-result-0").get_by_text("adapter off").count()
+
+
+def test_a_window_to_repaint_is_drawn_on_the_waveform(page, root):
+    open_tab(page, "generate")
+    page.locator("#generate-source").get_by_role("button").first.click()
+    song = next(path for path in (root / "songs").iterdir() if path.suffix == ".flac")
+    page.locator("#generate-src-audio input[type=file]").set_input_files(song)
+    wave = page.locator("#generate-wave .wave")
+    wave.wait_for()
+    wave.scroll_into_view_if_needed()
+    box = wave.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 3, box["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 2 / 3, box["y"] + 40, steps=5)
+    page.mouse.up()
+    start = page.locator("#generate-repainting-start input, #generate-repainting-start textarea")
+    end = page.locator("#generate-repainting-end input, #generate-repainting-end textarea")
+    until(page, end.first.input_value)
+    assert float(start.first.input_value()) == pytest.approx(1.0, abs=0.15)
+    assert float(end.first.input_value()) == pytest.approx(2.0, abs=0.15)
+    assert page.locator("#generate-task input").input_value() == "repaint"
+
+
+@pytest.mark.parametrize("path", ["/etc", "../..", "nothing/here"])
+def test_wrong_paths_are_explained_where_they_stand(page, path):
+    open_tab(page, "training", "dataset")
+    fill(page, "scan-songs", path)
+    page.locator("#dataset-scan").click()
+    problem = page.locator("#scan-problem .problem, #scan-status .problem").first
+    problem.wait_for()
+    said = problem.inner_text()
+    assert "→" in said and "Traceback" not in said
+
+
+def test_a_phone_in_korean_goes_the_same_way(chromium, studio):
+    with visited(chromium, studio, "phone", width=390, locale="ko-KR") as page:
+        open_tab(page, "training", "dataset")
+        page.locator("#dataset-load").click()
+        page.locator("#dataset-told").get_by_text(re.compile("8곡")).wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        open_tab(page, "jobs")
+        page.locator("#jobs-table").get_by_text("완료").first.wait_for()

@@ -110,12 +110,9 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         save = plan.ends_epoch(progress.step, config.save_every)
         listen = previews.are_due(progress)
 
-        # Stop?
-        due = reader.is_due() or evaluate or save or listen
-        asked = stop_asked(session, stop, agree=due)
-
         # Read the losses: in groups, and before anything is kept
-        if due or asked:
+        due = reader.is_due() or evaluate or save or listen
+        if due:
             yield from reader.read()
 
         # Evaluate
@@ -137,9 +134,10 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
         # Preview
         if listen:
             yield from previews.make(progress)
-            asked = stop_asked(session, stop, agree=True)  # they take long
 
-        if asked and progress.step < plan.total_steps:
+        # Stop?
+        if progress.step < plan.total_steps and stop_asked(session, stop, agree=due):
+            yield from reader.read()
             yield from _stop(session, progress, kept=kept)
             return
         if stale:

@@ -59,6 +59,8 @@ BESIDE = {
     ("export", "model"): ["--format", "merged"],
     ("edit", "format"): ["--save-as", "x"],
     ("edit", "link"): ["--format", "audiofolder", "--save-as", "x"],
+    ("studio", "host"): ["--auth", "me:secret"],
+    ("studio", "share"): ["--auth", "me:secret"],
     ("label", "beats"): ["--beats-checkpoint", "x"],
     ("label", "beats_checkpoint"): ["--beats", "beat-this"],
     ("label", "captioner_model"): ["--captioner", "music-lm"],
@@ -68,7 +70,7 @@ BESIDE = {
 PLACES = {"repo": "me/jazz"}  # what stands in a place and is not any text
 VALUES = {
     "tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120",
-    "seconds": "12",
+    "seconds": "12", "auth": "me:secret",
 }  # fmt: skip
 
 

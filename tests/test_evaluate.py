@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from acestep.data.audio import read_audio
 from acestep.errors import AdapterError, ConfigError, RunError, TensorError
 from acestep.evaluate import evaluate
 from acestep.events import Finished, Notice, Progress, Skipped, Started, Stopped, Text
+from acestep.judging.making import Voice
+from acestep.judging.record import Judgement
 from acestep.judging.report import read_report
 from acestep.render import Sounds, open_parts, render
 from acestep.train import train
@@ -247,3 +250,28 @@ def test_clips_and_songs_have_names_for_people(run, judged):
     files = {clip["file"] for clip in report["clips"]}
     assert {f"clips/{row['clip']}.flac" for row in rows} <= files
     assert rows[0]["matches"][0]["song"] in ("0.wav", "1.wav", "2.wav")
+
+
+@pytest.mark.parametrize(
+    ("grade", "near", "out"),
+    [("collapsed", 0.5, True), ("collapsed", 0.12, False), ("narrow", 0.5, False),
+     ("too few", None, False)],
+)  # fmt: skip
+def test_only_one_piece_again_and_again_is_out_of_the_race(grade, near, out):
+    heard = SimpleNamespace(
+        take=SimpleNamespace(broken=""),
+        diversity=SimpleNamespace(grade=grade, near=SimpleNamespace(made=near)),
+    )
+    assert bool(Judgement(Voice("epoch_1"), None, heard).out(None)) is out
+
+
+def test_votes_for_the_base_put_out_what_they_were_about():
+    heard = SimpleNamespace(
+        take=SimpleNamespace(broken=""), diversity=SimpleNamespace(grade="usual")
+    )
+    votes = {"checkpoint": "epoch_1", "strength": 0.8, "adapter": 1, "base": 11, "p": 0.006}
+    about = Judgement(Voice("epoch_1", 0.8), None, heard)
+    assert "listeners" in about.out(votes)
+    assert about.out({**votes, "p": 0.1}) == ""
+    assert about.out({**votes, "adapter": 11, "base": 1}) == ""
+    assert Judgement(Voice("epoch_1"), None, heard).out(votes) == ""

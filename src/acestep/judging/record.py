@@ -27,6 +27,7 @@ from acestep.training.afterwards import look_at_run
 
 MOST_STEPS = 500  # points of the training curve that a report keeps
 SURE = 0.05  # of the votes' p
+ALIKE = 0.4  # of all pairs of clips: one piece again and again makes a half, two pieces a quarter
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Judgement:
             return self.measured.out
         if broken := self.verdicts.take.broken:
             return broken
-        if self.verdicts.diversity.grade == "collapsed":
+        diversity = self.verdicts.diversity
+        if diversity.grade == "collapsed" and (diversity.near.made or 0) >= ALIKE:
             return "its clips are all alike, whatever the prompt and the seed"
         if votes is not None and self._is_refused(votes):
             return "listeners found the base nearer to the songs"

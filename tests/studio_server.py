@@ -53,6 +53,7 @@ def start_studio(root: Path, *flags: str) -> Studio:
             stderr=log,
             env=ENVIRONMENT,
             text=True,
+            preexec_fn=_hear_ctrl_c,
         )
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -60,6 +61,11 @@ def start_studio(root: Path, *flags: str) -> Studio:
     event = json.loads(line)
     assert event["event"] == "started", event
     return Studio(process, event["facts"]["address"], root)
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs are deaf to SIGINT, and so is what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def end_all(root: Path) -> None:

@@ -95,7 +95,8 @@ def test_scan_label_and_edit(page, root):
     workspace = Workspace.open([root])
     song = load_dataset(root / "dataset.json").songs[1]
     drafts = Drafts(workspace, root / "dataset.json")
-    until(page, lambda: drafts.of(song.id))  # typed, not saved: on disk already
+    typed = {"caption": "a soft <i>cumbia</i> by hand"}
+    until(page, lambda: drafts.of(song.id) == typed)  # typed, not saved: on disk already
     page.reload()
     open_tab(page, "training", "dataset")
     page.locator("#dataset-load").click()

@@ -46,8 +46,10 @@ def test_seeds_in_a_row_each_with_adapters_off_and_on(workspace):
 def test_the_pieces_of_an_order_are_found_by_one_of_its_jobs(piece, tmp_path):
     (piece.parent / "10.flac").touch()
     (piece.parent / "7.mp3").touch()
+    for which in ("on", "off"):
+        (piece.parent / f"9_{which}.flac").touch()
     job = Job(tmp_path, ("generate", "--output", str(piece)), "", time.time(), 1.0)
-    assert [path.name for path in made_by(job)] == ["7.flac", "10.flac"]
+    assert [path.name for path in made_by(job)] == ["7.flac", "9_off.flac", "9_on.flac", "10.flac"]
     assert made_by(None) == []
 
 

@@ -47,8 +47,13 @@ def made_by(job: Job | None) -> list[Path]:
     for flag in ("--output", "-o"):
         if flag in words:
             folder = Path(words[words.index(flag) + 1]).parent
-            return sorted(folder.glob("*.flac"), key=lambda file: (len(file.stem), file.stem))
+            return sorted(folder.glob("*.flac"), key=_place)
     return []
+
+
+def _place(file: Path) -> tuple[int, str]:
+    """Pieces by seed; of one seed the adapters off, then on."""
+    return len(file.stem.partition("_")[0]), file.stem
 
 
 def converted(workspace: Workspace, file: str, form: str) -> Path:

@@ -167,7 +167,7 @@ def test_votes_by_keyboard_lead_to_the_right_p(folder, drawn, chromium, tmp_path
     with opened(chromium, folder / "ab.html") as page:
         page.keyboard.press("Enter")
         for number, (pair, win) in enumerate(zip(drawn.pairs, wins, strict=True), 1):
-            assert page.get_by_role("heading", name=f"Pair {number} of 7").is_visible()
+            page.get_by_role("heading", name=f"Pair {number} of 7").wait_for()
             hear(page, 1)
             if number == 1:  # too early: B was not heard
                 page.keyboard.press("a")

@@ -28,7 +28,7 @@ LAYERS = [
     {"errors", "events", "knobs", "config", "configs", "findings", "pages"},
     {"data"},
     {"mini.voices", "mini.styles", "mini.corpus"},  # songs that are written, not recorded
-    {"model"},
+    {"model", "speed"},
     {"processes", "pictures"},
     {"labellers", "checking", "adapters"},
     {"render", "outdated"},

@@ -21,7 +21,7 @@ from acestep.train import resume_command, train
 from acestep.training.evaluate import losses_by_song
 from acestep.training.run import RunFolder
 from acestep.training.session import open_session
-from acestep.training.step import optimizer_step, sample_loss
+from acestep.training.step import optimizer_step, summed_loss
 
 KNOBS = {"rank": 4, "epochs": 3, "save_every": 2, "device": "cpu", "learning_rate": 1e-3}
 
@@ -201,8 +201,8 @@ def test_a_sample_in_a_batch_has_the_loss_and_gradient_it_has_alone(tensors, tmp
     order = epoch_order(42, 0, 4)
     alone.transformer.train()
     total, sums = 0.0, {name: torch.zeros_like(p) for name, p in alone.parameters.items()}
-    for position, index in enumerate(order):
-        single = sample_loss(alone, index, 0, position)
+    for position in range(len(order)):
+        single = summed_loss(alone, order, [position], 0)
         gradients = torch.autograd.grad(single, list(alone.parameters.values()))
         total += single.item() / 4
         for name, gradient in zip(sums, gradients, strict=True):

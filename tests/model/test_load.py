@@ -426,4 +426,5 @@ def test_xl_checkpoints_load_from_shards(tmp_path):
         "timestep_r": torch.tensor([0.5]),
     }
     velocity = transformer(**inputs).sample
-    assert velocity.isfinite().all() and velocity.equal(reference(**inputs).sample)
+    assert velocity.isfinite().all()
+    torch.testing.assert_close(velocity, reference(**inputs).sample, rtol=1e-5, atol=1e-5)

@@ -120,6 +120,13 @@ class TrainConfig(Config):
         "auto", "Recompute activations to save memory; auto: only where memory needs it."
     )
 
+    patches_at_once: int | None = knob(
+        None,
+        "Patches of a step's clips that go through the model together; 0: one clip at a time "
+        "(default: 3000 on a GPU where memory allows, 0 on a CPU).",
+        ge=0,
+    )
+
     validation: float = knob(
         0.1,
         "Share of songs held out (with under ten songs: the last tenth of each); 0 for none.",

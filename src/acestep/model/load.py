@@ -35,6 +35,7 @@ from acestep.data.files import TORCH_FILE_ERRORS
 from acestep.errors import ModelError
 from acestep.model.convert import PREFIXES, rename_key
 from acestep.model.layout import SILENCE_FILE, BaseModel, read_config
+from acestep.speed.attention import install_attention
 
 TIMBRE_FRAMES = 750  # 30 s: what the timbre encoder is given as a reference
 _AGAIN = "Download the model again."
@@ -43,9 +44,14 @@ _AGAIN = "Download the model again."
 def load_transformer(
     model: BaseModel, device: torch.device, dtype: torch.dtype
 ) -> AceStepTransformer1DModel:
-    """The diffusion transformer (the original's ``decoder``); golden data: ``dit``."""
+    """The diffusion transformer (the original's ``decoder``); golden data: ``dit``.
+
+    Its attention is that of :mod:`acestep.speed.attention`.
+    """
     module = _build(AceStepTransformer1DModel, model.config("transformer"))
-    return _load(module, model, "transformer", device, dtype)
+    transformer = _load(module, model, "transformer", device, dtype)
+    install_attention(transformer)
+    return transformer
 
 
 def load_condition_encoder(

@@ -1,6 +1,5 @@
 """Everything a training run holds while it runs, put together in one place."""
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -27,6 +26,7 @@ from acestep.model.base import (
 )
 from acestep.model.device import choose_device, choose_dtype
 from acestep.processes import Processes, join
+from acestep.speed.pace import Pace
 from acestep.training.auto import fill_in
 from acestep.training.checkpoint import (
     Progress,
@@ -38,8 +38,8 @@ from acestep.training.checkpoint import (
 from acestep.training.clips import Clip, Split, make_clips, split_clips
 from acestep.training.evaluate import Measured, measure
 from acestep.training.guidance import TaughtGuidance
-from acestep.training.memory import needs_checkpointing
 from acestep.training.optim import make_optimizer, set_weight_decay
+from acestep.training.pacing import choose_pace
 from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
@@ -68,16 +68,22 @@ class Session:
     parameters: dict[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
     null_condition: Tensor
+    pace: Pace
     progress: Progress = field(default_factory=lambda: Progress(0, 0))
     history: list[Step | Evaluation] = field(default_factory=list)
     base: Measured | None = None
     last_checkpoint: Path | None = None
-    checkpointing: bool = False
 
     @property
     def device(self) -> torch.device:
         """Where this process computes."""
         return self.processes.device
+
+    @property
+    def patch(self) -> int:
+        """Latent frames to one patch."""
+        shape: Any = self.transformer.config
+        return int(shape.patch_size)
 
     @property
     def rate(self) -> float:
@@ -87,12 +93,6 @@ class Session:
     def autocast(self) -> AbstractContextManager:
         """Mixed precision where the base is not float32."""
         return torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32)
-
-    def upload(self, tensor: Tensor) -> Tensor:
-        """A small CPU tensor on the device, without waiting for it."""
-        if self.device.type == "cuda":
-            tensor = tensor.pin_memory()
-        return tensor.to(self.device, non_blocking=True)
 
     def keep(self, event: Kept) -> Kept:
         """Remember a number for the loss curve."""
@@ -124,6 +124,7 @@ class Session:
             "tensors": {"path": str(self.config.tensors), "fingerprint": self.manifest.fingerprint},
             "dataset": self.manifest.dataset,
             "plan": asdict(self.plan),
+            "pace": self.pace.record(),
             "held_out": {
                 "how": self.split.how,
                 "songs": sorted({clip.song for clip in self.split.held_out}),
@@ -153,7 +154,7 @@ class Session:
             "times": self.plan.law.kind,
             "shift": self.plan.law.shift,
             "condition_dropout": self.plan.condition_dropout,
-            "gradient_checkpointing": self.checkpointing,
+            "pace": self.pace.values(),
         }
 
     def card(self, progress: Progress) -> dict[str, Any]:
@@ -264,10 +265,9 @@ def _build(
     transformer = load_transformer(model, processes.device, dtype)
     _check_shapes(transformer, clips, config)
     modules = attach(transformer, config)
-    checkpointing = _wants_checkpointing(
-        config, lambda: needs_checkpointing(transformer, clips, dtype, processes.device)
-    )
-    if checkpointing:
+    here = -(-plan.samples_per_step // processes.world)
+    pace = choose_pace(config, transformer, clips, here, processes.device, dtype)
+    if pace.checkpointing.value != "none":
         transformer.enable_gradient_checkpointing()
     parameters = trainable_parameters(transformer)
     nothing = load_null_condition(model).to(processes.device, dtype)
@@ -280,6 +280,7 @@ def _build(
         )
     if split.held_out:
         notices.append(Notice(f"held out: {split.how}", "info"))
+    notices += pace.notices()
     return Session(
         config,
         run,
@@ -295,7 +296,7 @@ def _build(
         parameters,
         make_optimizer(config, list(parameters.values())),
         nothing,
-        checkpointing=checkpointing,
+        pace,
     )
 
 
@@ -305,12 +306,6 @@ def _training_dtype(dtype: torch.dtype, notices: list[Notice]) -> torch.dtype:
         notices.append(Notice("float16 overflows in training: the base is kept in float32", "info"))
         return torch.float32
     return dtype
-
-
-def _wants_checkpointing(config: TrainConfig, needed: Callable[[], bool]) -> bool:
-    return config.gradient_checkpointing == "on" or (
-        config.gradient_checkpointing == "auto" and needed()
-    )
 
 
 def _check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> None:

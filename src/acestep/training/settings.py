@@ -20,6 +20,7 @@ CHANGEABLE = {
     "resume",
     "accept_foreign",
     "gradient_checkpointing",
+    "patches_at_once",
     "epochs",
     "save_every",
     "validate_every",

@@ -1,0 +1,1 @@
+"""What changes how fast or how large a pass through the transformer is, and never its result."""

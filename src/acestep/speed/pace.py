@@ -1,0 +1,47 @@
+"""How a run goes through the transformer: every switch, what it was set to, and why."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from acestep.events import Notice
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one switch was set to and why; ``slower`` marks a fallback that costs speed alone."""
+
+    value: str | int | bool
+    why: str
+    slower: bool = False
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The switches of a run. None changes what is learned beyond the rounding of its numbers.
+
+    ``attention`` is the kernel (:mod:`acestep.speed.attention`); ``checkpointing`` the level of
+    recomputing (:mod:`acestep.speed.levels`); ``patches_at_once`` how many patches of several clips
+    go through the model together, 0 for one clip at a time (:mod:`acestep.training.batches`).
+    """
+
+    attention: Choice
+    checkpointing: Choice
+    patches_at_once: Choice
+
+    def values(self) -> dict[str, Any]:
+        """The settings alone, by name."""
+        return {field.name: getattr(self, field.name).value for field in fields(self)}
+
+    def record(self) -> dict[str, Any]:
+        """Settings and reasons, for a run's folder."""
+        return asdict(self)
+
+    def notices(self) -> list[Notice]:
+        """One line a switch; a warning where something faster could not be had."""
+        lines = []
+        for field in fields(self):
+            choice = getattr(self, field.name)
+            value = {True: "on", False: "off"}.get(choice.value, choice.value)
+            line = f"{field.name.replace('_', ' ')}: {value} ({choice.why})"
+            lines.append(Notice(line, "warning" if choice.slower else "info"))
+        return lines

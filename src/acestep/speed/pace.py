@@ -14,6 +14,13 @@ class Choice:
     why: str
     slower: bool = False
 
+    @property
+    def word(self) -> str:
+        """The value for people."""
+        if isinstance(self.value, bool):
+            return "on" if self.value else "off"
+        return str(self.value)
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -41,7 +48,6 @@ class Pace:
         lines = []
         for field in fields(self):
             choice = getattr(self, field.name)
-            value = {True: "on", False: "off"}.get(choice.value, choice.value)
-            line = f"{field.name.replace('_', ' ')}: {value} ({choice.why})"
+            line = f"{field.name.replace('_', ' ')}: {choice.word} ({choice.why})"
             lines.append(Notice(line, "warning" if choice.slower else "info"))
         return lines

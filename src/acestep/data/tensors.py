@@ -16,6 +16,7 @@ written last: it names the base model and every complete sample.
 
 import hashlib
 import json
+import os
 import pickle
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from torch import Tensor
 
@@ -34,10 +36,12 @@ from acestep.data.files import (
     remove_leftovers,
     write_json,
 )
+from acestep.data.packed import find_packed, is_packed, read_packed
 from acestep.errors import TensorError
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+RESIDENT_SHARE = 0.5  # of the free memory that samples may take
 TENSORS = ("target_latents", "encoder_hidden_states", "context_latents")
 
 
@@ -46,7 +50,8 @@ class Sample:
     """One training sample: ``latents`` [T, C], ``condition`` [L, H], ``context`` [T, 2C].
 
     ``origin`` is the song that its song is a variant of, if it is one, ``speed`` its tempo over
-    that song's; ``start`` is where in its song it begins, in seconds.
+    that song's; ``start`` is where in its song it begins, in seconds. The tensors of a ``mapped``
+    one stay on disk: whoever uses them reads them, and sees whether they are finite.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Sample:
     origin: str = ""
     speed: float = 1.0
     start: float = 0.0
+    mapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,9 +129,24 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
 
     ``mapped`` leaves the tensors on disk until they are used. Raises ``TensorError`` if the file is
     missing, damaged, of a newer version, or holds anything but plain tensors and values.
+
+    In a packed folder the sample is read from its shard, unless the file itself is there too.
     """
+    place = None if path.exists() else find_packed(path)
+    record = read_packed(path, place, mapped=mapped) if place else _load_file(path, mapped)
+    if not isinstance(record, dict) or not isinstance(record.get("target_latents"), Tensor):
+        raise TensorError(f"{path} holds no target_latents", hint="run acestep preprocess again")
+    if "format" in record and record["format"] != FORMAT:
+        raise TensorError(
+            f"{path} has format {record['format']!r}; this version reads {FORMAT}",
+            hint="update acestep-studio, or run acestep preprocess again",
+        )
+    return record
+
+
+def _load_file(path: Path, mapped: bool) -> Any:
     try:
-        record = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError as error:
         raise TensorError(f"{path} is missing", hint="run acestep preprocess again") from error
     except pickle.UnpicklingError as error:  # torch's own words advise to trust the file
@@ -139,14 +160,6 @@ def load_record(path: Path, *, mapped: bool = False) -> dict[str, Any]:
             f"{path} is not a tensor file that can be read safely: {reason}",
             hint="delete it and run acestep preprocess again",
         ) from error
-    if not isinstance(record, dict) or not isinstance(record.get("target_latents"), Tensor):
-        raise TensorError(f"{path} holds no target_latents", hint="run acestep preprocess again")
-    if "format" in record and record["format"] != FORMAT:
-        raise TensorError(
-            f"{path} has format {record['format']!r}; this version reads {FORMAT}",
-            hint="update acestep-studio, or run acestep preprocess again",
-        )
-    return record
 
 
 def read_fingerprints(path: Path) -> dict[str, str]:
@@ -234,10 +247,11 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.exists():
         files = sorted(file for file in folder.glob("*.pt") if not file.name.startswith("."))
+        verb = "pack" if is_packed(folder) else "preprocess"
         if not files or any(file.name.startswith("sample_") for file in files):
             raise TensorError(
-                f"{folder} has no {MANIFEST}: preprocessing has not finished there",
-                hint="run acestep preprocess again; it goes on where it was",
+                f"{folder} has no {MANIFEST}: acestep {verb} has not finished there",
+                hint=f"run acestep {verb} again; it goes on where it was",
             )
         return _foreign_manifest(folder, [file.name for file in files])
     values = _read_json(path)
@@ -255,20 +269,43 @@ def read_manifest(folder: Path) -> Manifest:
     return Manifest(**{key: values[key] for key in known if key in values})
 
 
-def load_samples(folder: Path, manifest: Manifest) -> list[Sample]:
-    """Load every sample the manifest names, in its order. Raises ``TensorError``."""
+def load_samples(folder: Path, manifest: Manifest, *, mapped: bool | None = None) -> list[Sample]:
+    """Load every sample the manifest names, in its order. Raises ``TensorError``.
+
+    ``mapped`` leaves the tensors on disk; not said, that is done where they would take more than
+    half of the free memory (:func:`larger_than_memory`).
+    """
     if not manifest.samples:
         raise TensorError(
             f"{folder / MANIFEST} names no samples", hint="run acestep preprocess again"
         )
-    return [_load_sample(folder, entry) for entry in manifest.samples]
+    if mapped is None:
+        mapped = larger_than_memory(folder, manifest)
+    return [load_sample(folder, entry, mapped=mapped) for entry in manifest.samples]
 
 
-def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
+def larger_than_memory(folder: Path, manifest: Manifest) -> bool:
+    """Whether the samples of all processes on this machine would fill half of its free memory."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    size = sum(sample_bytes(folder / entry["file"]) for entry in manifest.samples)
+    return processes * size > RESIDENT_SHARE * psutil.virtual_memory().available
+
+
+def sample_bytes(path: Path) -> int:
+    """How much a sample takes on disk, packed or not; 0 if it is not there."""
+    if path.exists():
+        return path.stat().st_size
+    place = find_packed(path)
+    return place.length if place else 0
+
+
+def load_sample(folder: Path, entry: dict[str, Any], *, mapped: bool = False) -> Sample:
+    """Load one sample that a manifest has an entry for. Raises ``TensorError`` if it is not what it
+    was when the manifest was written, or its tensors do not belong together or are not finite."""
     path = folder / entry["file"]
     if path.parent != folder:
         raise TensorError(f"{folder / MANIFEST} names a file outside its folder: {entry['file']!r}")
-    record = load_record(path)
+    record = load_record(path, mapped=mapped)
     missing = [key for key in TENSORS if not isinstance(record.get(key), Tensor)]
     if missing:
         raise TensorError(f"{path} lacks {', '.join(missing)}", hint="run acestep preprocess again")
@@ -284,7 +321,7 @@ def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
         raise TensorError(
             f"{path}: shapes {shapes} do not belong together", hint="run acestep preprocess again"
         )
-    if not all(bool(torch.isfinite(record[key]).all()) for key in TENSORS):
+    if not mapped and not all(bool(torch.isfinite(record[key]).all()) for key in TENSORS):
         raise TensorError(
             f"{path} holds NaN or Inf", hint="delete it and run acestep preprocess again"
         )
@@ -292,10 +329,9 @@ def _load_sample(folder: Path, entry: dict[str, Any]) -> Sample:
     song = str(metadata.get("song") or metadata.get("audio_path") or path.stem)
     tensors = (latents.float(), condition, context)
     start = metadata.get("start", 0.0)
-    if "variant" not in entry:
-        return Sample(path.stem, song, *tensors, metadata, start=start)
-    variant = entry["variant"]
-    return Sample(path.stem, song, *tensors, metadata, variant["of"], variant["speed"], start)
+    variant = entry.get("variant", {"of": "", "speed": 1.0})
+    parent = (variant["of"], variant["speed"])
+    return Sample(path.stem, song, *tensors, metadata, *parent, start, mapped)
 
 
 def _malformed(values: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from acestep.data.tensors import Sample
+from acestep.errors import TensorError
 from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.training.draws import SPLIT, generator_for
 
@@ -21,6 +22,8 @@ class Clip:
     """One sample with a leading batch dimension of 1; ``frames`` are those whose loss counts.
 
     ``origin`` is the song that this one is a variant of, if it is one; ``labels`` are the song's.
+    With ``on_disk`` the tensors are mapped files: :meth:`to` reads them, each time it is called,
+    and gives condition and context that dtype.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Clip:
     speed: float = 1.0
     start: float = 0.0
     labels: dict[str, Any] = field(default_factory=dict, repr=False)
+    on_disk: torch.dtype | None = None
 
     @property
     def root(self) -> str:
@@ -48,12 +52,33 @@ class Clip:
         return first, last
 
     def to(self, device: torch.device) -> "Clip":
-        """The clip on the computing device; a copy from pinned memory does not wait."""
+        """The clip on the computing device; a copy from pinned memory does not wait.
+
+        Raises ``TensorError`` if it comes from the disk and is not finite.
+        """
+        clip = self._read(device) if self.on_disk else self
         latents, condition, context = (
             tensor.to(device, non_blocking=True)
-            for tensor in (self.latents, self.condition, self.context)
+            for tensor in (clip.latents, clip.condition, clip.context)
         )
-        return replace(self, latents=latents, condition=condition, context=context)
+        return replace(clip, latents=latents, condition=condition, context=context)
+
+    def _read(self, device: torch.device) -> "Clip":
+        """The clip in memory, where kernels like it, or in pinned memory for a CUDA device."""
+        dtypes = (self.latents.dtype, self.on_disk, self.on_disk)
+        tensors = [
+            tensor.to(dtype, copy=True)
+            for tensor, dtype in zip(
+                (self.latents, self.condition, self.context), dtypes, strict=True
+            )
+        ]
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors):
+            raise TensorError(
+                f"{self.name} holds NaN or Inf", hint="encode it again with acestep preprocess"
+            )
+        latents, condition, context = tensors
+        clip = replace(self, latents=latents, condition=condition, context=context, on_disk=None)
+        return _pinned(clip) if device.type == "cuda" else clip
 
 
 @dataclass(frozen=True)
@@ -66,22 +91,36 @@ class Split:
 
 
 def make_clips(samples: Iterable[Sample], device: torch.device, dtype: torch.dtype) -> list[Clip]:
-    """Samples as clips in the model's dtype (latents stay float32), on the device if they fit."""
-    clips = []
-    for sample in samples:
-        frames = slice(0, sample.latents.shape[0])
-        latents, condition, context = (
-            sample.latents[None],
-            sample.condition[None].to(dtype),
-            sample.context[None].to(dtype),
-        )
-        place = (sample.origin, sample.speed, sample.start, sample.metadata)
-        clips.append(Clip(sample.name, sample.song, latents, condition, context, frames, *place))
-    if device.type == "cpu":
+    """Samples as clips in the model's dtype (latents stay float32), on the device if they fit.
+
+    Those whose tensors are on disk stay there until a step needs them.
+    """
+    clips = [_clip(sample, dtype) for sample in samples]
+    on_disk = any(clip.on_disk for clip in clips)
+    if device.type == "cpu" or on_disk:
         return clips
     if _bytes(clips) < RESIDENT_SHARE * _free_bytes(device):
         return [clip.to(device) for clip in clips]
     return [_pinned(clip) for clip in clips] if device.type == "cuda" else clips
+
+
+def _clip(sample: Sample, dtype: torch.dtype) -> Clip:
+    latents = sample.latents[None]
+    texts = (sample.condition[None], sample.context[None])
+    if not sample.mapped:
+        texts = (texts[0].to(dtype), texts[1].to(dtype))
+    return Clip(
+        sample.name,
+        sample.song,
+        latents,
+        *texts,
+        frames=slice(0, latents.shape[1]),
+        origin=sample.origin,
+        speed=sample.speed,
+        start=sample.start,
+        labels=sample.metadata,
+        on_disk=dtype if sample.mapped else None,
+    )
 
 
 def split_clips(clips: list[Clip], share: float, seed: int) -> Split:

@@ -290,7 +290,7 @@ def _choose(
     held_out = {one.voice.label: one.held_out for one in judged if one.held_out}
     missing = missing_gains(held_out) if len(held_out) == len(judged) else {}
     places = {checkpoint.name: place for place, checkpoint in enumerate(hall.subject.checkpoints)}
-    strong = sum(looked.grade == "strong" for looked in panel.base_looked)
+    base = sum(looked.grade == "strong" for looked in panel.base_looked)
     return choose(
         [
             Candidate(
@@ -299,7 +299,7 @@ def _choose(
                 left[one.voice.label],
                 missing.get(one.voice.label),
                 one.voice.strength,
-                max(0, one.verdicts.copying.strong - strong),
+                max(0, one.verdicts.copying.strong - base) / max(1, len(panel.base_looked)),
                 one.out(votes),
             )
             for one in judged

@@ -18,7 +18,7 @@ def candidates(*means, spread=0.02, out=(), copies=(), seed=0, draws=200):
                 f"epoch_{10 * (number + 1)}",
                 number,
                 scores,
-                copies=copies.get(number, 0) if copies else 0,
+                copied=copies.get(number, 0.0) if copies else 0.0,
                 out="it is silent" if number in out else "",
             )
         )
@@ -39,21 +39,28 @@ def test_of_those_that_tie_the_earlier_one():
     assert [c.checkpoint for c in choice.tied] == ["epoch_20", "epoch_30", "epoch_40"]
 
 
-def test_one_that_copies_is_not_recommended_however_near():
-    choice = choose(candidates(0.9, 0.5, 0.1, copies={2: 3}))
+def test_one_that_mostly_copies_is_not_recommended_however_near():
+    choice = choose(candidates(0.9, 0.5, 0.01, copies={1: 0.1, 2: 0.55}))
     assert choice.picked.checkpoint == "epoch_20"
     assert choice.shares[2] == 0
-    assert choice.outs[2] == "it copies in 3 clips"
+    assert choice.outs[2] == "55 % of its clips clearly copy a song"
 
 
-def test_if_all_copy_those_that_copy_least_stay():
-    choice = choose(candidates(0.9, 0.5, 0.1, copies={0: 1, 1: 1, 2: 3}))
-    assert choice.picked.checkpoint == "epoch_20"
+def test_copies_weigh_by_their_share():
+    few, many = (candidates(0.9, 0.5, 0.3, copies={2: share}) for share in (0.06, 0.4))
+    assert choose(few).picked.checkpoint == "epoch_30"
+    assert choose(many).picked.checkpoint == "epoch_20"
+    assert "6 % of its clips clearly copy a song" in choose(few).reasons()[0]
+
+
+def test_if_all_copy_those_that_copy_least_lead():
+    choice = choose(candidates(0.5, 0.4, 0.45, copies={0: 0.6, 1: 0.9, 2: 0.6}))
+    assert choice.picked.checkpoint == "epoch_30" and not any(choice.outs)
 
 
 def test_a_broken_one_is_out_and_no_measure_for_copies():
-    choice = choose(candidates(0.9, 0.5, 0.1, out=(0,), copies={1: 1, 2: 2}))
-    assert choice.picked.checkpoint == "epoch_20"
+    choice = choose(candidates(0.9, 0.5, 0.1, out=(0,), copies={1: 0.6, 2: 0.7}))
+    assert choice.picked.checkpoint == "epoch_30"
     assert "epoch_10 is out: it is silent." in choice.reasons()
 
 

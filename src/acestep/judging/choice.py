@@ -1,12 +1,14 @@
 """Which checkpoint, at which strength: one rule, the same for every run.
 
 1. Out of the race: sound that is silent or broken, an adapter that does nothing, clips that are all
-   the same, one that listeners find farther from the songs than the base. So is one with more clips
-   that copy a song than the base has; if all copy, those that copy least stay.
+   the same, one that listeners find farther from the songs than the base. So is one most of whose
+   clips clearly copy a song; if that holds for all, all stay.
 2. Of the rest the one with the lowest score leads. The score is what is left of the base's style
    distance (0 at the songs, 1 at the base) plus what is missing of the best gain in held-out loss
-   (0 at the best, 1 at the base). The first alone falls when songs are learnt by heart, the second
-   alone does not hear what is made.
+   (0 at the best, 1 at the base) plus the share of clips that clearly copy, beyond the base's. The
+   first alone falls when songs are learnt by heart, the second alone does not hear what is made.
+   Copies count by their share, since in a style that repeats itself a song that was never trained
+   on is now and then taken for a copy.
 3. A candidate ties with the leader if its score is higher by no more than ``MARGIN``. Of those that
    tie, the earlier checkpoint is recommended, and of two strengths of it the one nearer to 1.
 4. How sure: the same rule over bootstrap draws of songs and prompts; the share that picks the same.
@@ -22,27 +24,29 @@ from typing import Any
 import numpy as np
 
 MARGIN = 0.02
+MOSTLY = 0.5  # of the clips
 INTERVAL = (5.0, 95.0)  # percentiles
 
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One checkpoint at one strength. ``place`` orders checkpoints; ``left`` is of the style
-    distance, ``missing`` of the gain in held-out loss (None where nothing was held out); ``copies``
-    counts the clips that copy, beyond the base's; ``out`` says why it is not recommended."""
+    distance, ``missing`` of the gain in held-out loss (None where nothing was held out); ``copied``
+    is the share of clips that clearly copy, beyond the base's; ``out`` says why it is not
+    recommended."""
 
     checkpoint: str
     place: int
     left: np.ndarray = field(repr=False)
     missing: np.ndarray | None = field(default=None, repr=False)
     strength: float = 1.0
-    copies: int = 0
+    copied: float = 0.0
     out: str = ""
 
     @property
     def scores(self) -> np.ndarray:
         """The lower the better."""
-        return self.left if self.missing is None else self.left + self.missing
+        return self.left + (0 if self.missing is None else self.missing) + self.copied
 
     @property
     def label(self) -> str:
@@ -123,8 +127,9 @@ class Choice:
 
 RULE = (
     "The lowest score leads: what is left of the base's style distance, plus what is missing of "
-    "the best gain in held-out loss. Out of the race: copies, collapse, broken sound, adapters "
-    "that do nothing and those that listeners liked less than the base. Scores within "
+    "the best gain in held-out loss, plus the share of clips that clearly copy a song. Out of the "
+    "race: mostly copies, collapse, broken sound, adapters that do nothing and those that "
+    "listeners liked less than the base. Scores within "
     f"{MARGIN:g} of the leader's tie with it: the earliest such checkpoint is taken, at the "
     "strength nearest to 1."
 )
@@ -145,15 +150,16 @@ def choose(candidates: Sequence[Candidate]) -> Choice:
 
 
 def _outs(candidates: Sequence[Candidate]) -> list[str]:
-    """Why each is out; those that copy least are not, if nothing else is left."""
+    """Why each is out; copying is no reason if nothing else is left."""
     outs = [
         c.out or ("" if np.isfinite(c.scores[0]) else "its style cannot be told")
         for c in candidates
     ]
-    left = [c.copies for c, out in zip(candidates, outs, strict=True) if not out]
-    fewest = min(left, default=0)
+    left = [c.copied for c, out in zip(candidates, outs, strict=True) if not out]
+    if min(left, default=0) > MOSTLY:
+        return outs
     return [
-        out or (f"it copies in {_clips(c.copies)}" if c.copies > fewest else "")
+        out or (f"{_share(c.copied)} copy a song" if c.copied > MOSTLY else "")
         for c, out in zip(candidates, outs, strict=True)
     ]
 
@@ -179,11 +185,11 @@ def _parts(candidate: Candidate) -> str:
     values = _range(candidate.left)
     low, high = (f"{100 * (values[key] or 0):.0f}" for key in ("low", "high"))
     said = f"{100 * (values['score'] or 0):.0f} % [{low} to {high}] of the base's distance is left"
-    if candidate.missing is None:
-        return said
-    missing = _range(candidate.missing)["score"] or 0
-    return f"{said}, and {100 * missing:.0f} % of the best gain in held-out loss is missing"
+    if candidate.missing is not None:
+        missing = _range(candidate.missing)["score"] or 0
+        said += f", {100 * missing:.0f} % of the best gain in held-out loss is missing"
+    return f"{said}, {_share(candidate.copied)} copy a song" if candidate.copied else said
 
 
-def _clips(count: int) -> str:
-    return "1 clip" if count == 1 else f"{count} clips"
+def _share(copied: float) -> str:
+    return f"{100 * copied:.0f} % of its clips clearly"

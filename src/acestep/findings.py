@@ -6,7 +6,9 @@ from typing import Literal
 OPTIONAL = {
     "av": "reads .m4a and .aac (pip install 'acestep-studio[io]')",
     "optuna": "acestep sweep (pip install 'acestep-studio[sweep]')",
-    "bitsandbytes": "--optimizer adamw8bit (pip install 'acestep-studio[optim]')",
+    "torchao": "--base-precision int8 (pip install 'acestep-studio[quant]')",
+    "bitsandbytes": "--base-precision nf4, --optimizer adamw8bit "
+    "(pip install 'acestep-studio[quant]')",
 }
 _MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 

@@ -28,23 +28,23 @@ LAYERS = [
     {"errors", "events", "knobs", "config", "configs", "findings", "pages"},
     {"data"},
     {"mini.voices", "mini.styles", "mini.corpus"},  # songs that are written, not recorded
-    {"model", "speed"},
     {"processes", "pictures"},
+    {"model", "speed"},
     {"labellers", "checking", "adapters"},
     {"render", "outdated"},
     {"training", "judging"},
     {"sweeping"},
     {
-        "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "sweep",
-        "evaluate", "export", "generate",
+        "scan", "label", "edit", "check", "augment", "preprocess", "pack", "advise", "train",
+        "sweep", "evaluate", "export", "generate",
         "share", "models", "doctor", "checks",
     },
     {"pipeline", "reproduce"},
     {"terminal", "bars", "flags", "cli", "web", "studio", "mini", "__main__"},
 ]
 VERBS = [
-    "scan", "label", "edit", "check", "augment", "preprocess", "advise", "train", "sweep",
-    "evaluate", "export", "generate",
+    "scan", "label", "edit", "check", "augment", "preprocess", "pack", "advise", "train",
+    "sweep", "evaluate", "export", "generate",
     "share", "models", "doctor",
 ]  # fmt: skip
 
@@ -56,7 +56,8 @@ DOORS = {
     "mutagen": {"data/tags.py"},
     "py3langid": {"labellers/language.py"},
     "huggingface_hub": {"model/find.py", "adapters/hub.py", "checks.py"},
-    "bitsandbytes": {"training/optim.py"},
+    "bitsandbytes": {"training/optim.py", "speed/precision.py"},
+    "torchao": {"speed/precision.py"},
     "prodigyopt": {"training/optim.py"},
     "faster_whisper": {"labellers/whisper.py"},
     "rich": {"bars.py"},
@@ -88,6 +89,7 @@ EXPORTED = [
     "LabelConfig",
     "LabelError",
     "ModelError",
+    "PackConfig",
     "PreprocessConfig",
     "ReproduceConfig",
     "RunError",
@@ -107,6 +109,7 @@ EXPORTED = [
     "generate",
     "label",
     "load_dataset",
+    "pack",
     "preprocess",
     "reproduce",
     "save_dataset",
@@ -128,7 +131,7 @@ TESTED_ELSEWHERE = {
         "test_studio.py": {"studio"},
         "test_config.py": {
             "base", "dataset", "adapters", "music", "augmenting", "checking", "sharing",
-            "advising", "sweeping", "evaluating",
+            "advising", "sweeping", "evaluating", "packing",
         },
     },
     "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},
@@ -336,7 +339,7 @@ def test_the_audio_side_does_not_know_torch():
         for node in TREES[path].body
         if isinstance(node, ast.Import | ast.ImportFrom)
         for module in imports(ast.Module([node], []))
-        if module.split(".")[0] in heavy and path.name != "tensors.py"
+        if module.split(".")[0] in heavy and path.name not in ("tensors.py", "packed.py")
     ]
     assert wrong == []
 

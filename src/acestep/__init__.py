@@ -7,6 +7,7 @@ The verbs, each ``verb(config) -> Iterator[Event]``::
     check       dataset.json  → what is wrong with it, and a score
     augment     dataset.json  → dataset.json with variants of its songs
     preprocess  dataset.json  → tensors/
+    pack        tensors/      → packed/, for network storage
     advise      tensors/      → settings with reasons; runs/<name>/ → what to change
     train       tensors/      → runs/<name>/
     sweep       sweep.toml    → runs with different settings, and the best of them
@@ -34,6 +35,7 @@ _HOMES = (
         "check": "acestep.check",
         "augment": "acestep.augment",
         "preprocess": "acestep.preprocess",
+        "pack": "acestep.pack",
         "advise": "acestep.advise",
         "train": "acestep.train",
         "sweep": "acestep.sweep",
@@ -57,6 +59,7 @@ _HOMES = (
             "EditConfig",
             "CheckConfig",
             "AugmentConfig",
+            "PackConfig",
             "PreprocessConfig",
             "AdviseConfig",
             "TrainConfig",

@@ -9,6 +9,7 @@ import torch
 
 from acestep.checking.lights import Light, dataset_lights, tensor_lights
 from acestep.config import AdviseConfig, TrainConfig
+from acestep.data.packed import is_packed
 from acestep.data.rows import dataset_file
 from acestep.data.song import load_dataset
 from acestep.errors import DatasetError
@@ -36,7 +37,7 @@ def advise(config: AdviseConfig) -> Iterator[Event]:
     yield Started("advise", {"source": str(source)})
     if RunFolder(source).exists():
         yield from _after(source)
-    elif source.is_dir() and any(source.glob("*.pt")):
+    elif source.is_dir() and (is_packed(source) or any(source.glob("*.pt"))):
         lights = tensor_lights(source)
         situation = look_at_tensors(source, config.model, config.gpu, config.device)
         yield from _before(config, situation, lights)

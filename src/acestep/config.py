@@ -12,6 +12,7 @@ from acestep.configs.checking import CheckConfig
 from acestep.configs.dataset import LABELS, EditConfig, LabelConfig, ScanConfig
 from acestep.configs.evaluating import EvaluateConfig
 from acestep.configs.music import GenerateConfig
+from acestep.configs.packing import PackConfig
 from acestep.configs.sharing import ReproduceConfig, ShareConfig
 from acestep.configs.studio import StudioConfig
 from acestep.configs.sweeping import SweepConfig
@@ -19,8 +20,8 @@ from acestep.configs.sweeping import SweepConfig
 __all__ = [
     "COMMANDS", "LABELS", "TWO_LYRICS", "AdapterFormat", "AdviseConfig", "AugmentConfig",
     "CheckConfig", "Config", "Device", "DoctorConfig", "EditConfig", "EvaluateConfig",
-    "ExportConfig", "GenerateConfig", "LabelConfig", "ModelsConfig", "Precision",
-    "PreprocessConfig", "ReproduceConfig", "ScanConfig", "ShareConfig", "StudioConfig",
+    "ExportConfig", "GenerateConfig", "LabelConfig", "ModelsConfig", "PackConfig",
+    "Precision", "PreprocessConfig", "ReproduceConfig", "ScanConfig", "ShareConfig", "StudioConfig",
     "SweepConfig", "Task",
     "TrainConfig", "knob",
 ]  # fmt: skip
@@ -41,6 +42,7 @@ COMMANDS: dict[str, type[Config]] = {
     "check": CheckConfig,
     "augment": AugmentConfig,
     "preprocess": PreprocessConfig,
+    "pack": PackConfig,
     "advise": AdviseConfig,
     "train": TrainConfig,
     "sweep": SweepConfig,

@@ -81,7 +81,7 @@ class Piece:
     def parts(self) -> Iterator[bytes | memoryview]:
         """Its bytes, a tensor at a time."""
         for tensor in self.tensors.values():
-            yield memoryview(tensor.contiguous().reshape(-1).view(torch.uint8).numpy())
+            yield tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
         yield self.text
 
     def entries(self, start: int) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -174,14 +174,20 @@ def write_shard(path: Path, pieces: Sequence[Piece], made_from: str) -> dict[str
     return places
 
 
-def read_shard(path: Path) -> tuple[str, dict[str, Place]]:
-    """What a whole shard was packed from, and where its samples lie; their hashes are taken anew.
-
-    Raises ``TensorError`` if it is damaged or none of ours.
-    """
+def origin_of(path: Path) -> str:
+    """What a shard says that it was packed from. Raises ``TensorError`` if it is none of ours."""
     made_from = (_open(path).metadata() or {}).get(MADE_FROM)
     if made_from is None:
         raise TensorError(f"{path} is no shard that acestep pack wrote", hint="move it away")
+    return str(made_from)
+
+
+def read_shard(path: Path) -> dict[str, Place]:
+    """Where the samples of a whole shard lie; their hashes are taken anew.
+
+    Raises ``TensorError`` if it cannot be read.
+    """
+    _open(path)
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         entries = json.loads(file.read(size))
@@ -194,7 +200,7 @@ def read_shard(path: Path) -> tuple[str, dict[str, Place]]:
         start, length = 8 + size + min(ends), max(ends) - min(ends)
         digest = _digest(path, Place(path.name, start, length, ""))
         places[name] = Place(path.name, start, length, digest)
-    return made_from, places
+    return places
 
 
 def read_packed(path: Path, place: Place, *, mapped: bool = False) -> dict[str, Any]:

@@ -3,10 +3,8 @@
     python benchmarks/train_step.py --shape tiny --seconds 20 --rank 16
     python benchmarks/train_step.py --shape 2b --seconds 60 --rank 64 --precision bfloat16
 
-Both sides train the same random transformer of the chosen shape on the same random songs. *ours* is
-``acestep.training.step.optimizer_step``. *plain* is the loop one would write first: the diffusers
-transformer, PEFT, a batch of one copied to the device each step, the default AdamW, and a read of
-the loss every step. Reported: median seconds a step, audio-seconds a second, the achieved share of
+Both sides (``loops.py``) train the same random transformer of the chosen shape on the same random
+songs. Reported: median seconds a step, audio-seconds a second, the achieved share of
 the machine's matrix peak (measured with a large matrix product in the same precision), and peak
 memory (each side in a process of its own), with and without gradient checkpointing.
 """
@@ -16,79 +14,19 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AceStepTransformer1DModel
+from loops import SHAPES, Plain, session_of, songs_of, transformer_of
 from machine import forget_peak, hardware, peak_gib
-from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 
-from acestep.adapters.attach import attach, trainable_parameters
 from acestep.config import TrainConfig
-from acestep.data.tensors import Manifest, Sample
-from acestep.model.base import find_model
 from acestep.model.device import choose_device, choose_dtype
-from acestep.model.flow import draw_turbo_time, interpolate
-from acestep.processes import Processes
-from acestep.training.clips import make_clips, split_clips
-from acestep.training.optim import make_optimizer
-from acestep.training.run import RunFolder
-from acestep.training.session import Session
-from acestep.training.settings import make_plan
 from acestep.training.step import optimizer_step
-
-# hidden, MLP, layers, heads, KV heads, head size, encoder width
-SHAPES = {
-    "tiny": (192, 512, 6, 6, 3, 32, 192),
-    "2b": (2048, 6144, 24, 16, 8, 128, 2048),
-    "xl": (2560, 9728, 32, 32, 8, 128, 2048),
-}
-CONDITION_TOKENS = 200
-SONGS = 8
-
-
-def transformer_of(
-    shape: str, device: torch.device, dtype: torch.dtype
-) -> AceStepTransformer1DModel:
-    hidden, inter, layers, heads, kv, size, encoder = SHAPES[shape]
-    torch.manual_seed(0)
-    with torch.device(device):
-        model = AceStepTransformer1DModel(
-            hidden_size=hidden,
-            intermediate_size=inter,
-            num_hidden_layers=layers,
-            num_attention_heads=heads,
-            num_key_value_heads=kv,
-            head_dim=size,
-            encoder_hidden_size=encoder,
-            is_turbo=True,
-        )
-    return model.to(device, dtype).requires_grad_(False)
-
-
-def songs_of(shape: str, seconds: float) -> list[Sample]:
-    generator = torch.Generator().manual_seed(1)
-    frames, width = round(seconds * 25), SHAPES[shape][-1]
-
-    def randn(*size: int) -> torch.Tensor:
-        return torch.randn(*size, generator=generator)
-
-    return [
-        Sample(
-            f"s{n}",
-            f"s{n}",
-            randn(frames, 64),
-            randn(CONDITION_TOKENS, width),
-            randn(frames, 128),
-            {},
-        )
-        for n in range(SONGS)
-    ]
 
 
 class Ours:
@@ -100,32 +38,10 @@ class Ours:
             rank=args.rank,
             dropout=args.dropout,
             validation=0.0,
-            gradient_checkpointing="on" if args.checkpointing else "off",
+            gradient_checkpointing="full" if args.checkpointing else "none",
         )
-        model = find_model("mini")  # only its variant is looked at
-        transformer = transformer_of(args.shape, device, dtype)
-        modules = attach(transformer, config)
-        if args.checkpointing:
-            transformer.enable_gradient_checkpointing()
-        parameters = trainable_parameters(transformer)
-        split = split_clips(make_clips(songs_of(args.shape, args.seconds), device, dtype), 0.0, 0)
-        width = SHAPES[args.shape][-1]
-        self.session = Session(
-            config,
-            RunFolder(Path(tempfile.gettempdir())),
-            model,
-            Manifest(),
-            Processes(0, 1, device),
-            dtype,
-            make_plan(config, model, SONGS, 1),
-            split,
-            transformer,
-            transformer,  # and so the loss sees it
-            modules,
-            parameters,
-            make_optimizer(config, list(parameters.values())),
-            torch.zeros(1, 1, width, device=device, dtype=dtype),
-        )
+        base, songs = transformer_of(args.shape, device, dtype), songs_of(args.shape, args.seconds)
+        self.session = session_of(config, base, songs, device, dtype)
         self.steps = 0
 
     def step(self) -> None:
@@ -133,47 +49,11 @@ class Ours:
         self.steps += 1
 
 
-class Plain:
-    """What one would write first."""
-
-    def __init__(self, args: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> None:
-        targets = ["to_q", "to_k", "to_v", "to_out.0"]
-        lora = LoraConfig(
-            r=args.rank, lora_alpha=2 * args.rank, lora_dropout=args.dropout, target_modules=targets
-        )
-        base = transformer_of(args.shape, device, dtype)
-        if args.checkpointing:
-            base.enable_gradient_checkpointing()
-        self.model = get_peft_model(base, lora).train()
-        self.parameters = [p for p in self.model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-4, weight_decay=0.01)
-        self.songs, self.device, self.dtype = songs_of(args.shape, args.seconds), device, dtype
-        self.losses: list[float] = []
-
-    def step(self) -> None:
-        song = self.songs[len(self.losses) % SONGS]
-        data = song.latents[None].to(self.device)
-        condition, context = (
-            t[None].to(self.device, self.dtype) for t in (song.condition, song.context)
-        )
-        noise = torch.randn_like(data)
-        time_ = draw_turbo_time(3.0, torch.default_generator).to(self.device)
-        mixed = interpolate(data, noise, time_).to(self.dtype)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            velocity = self.model(
-                hidden_states=mixed,
-                timestep=time_.to(self.dtype),
-                timestep_r=time_.to(self.dtype),
-                encoder_hidden_states=condition,
-                context_latents=context,
-                return_dict=False,
-            )[0]
-            loss = torch.nn.functional.mse_loss(velocity.float(), noise - data)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.losses.append(loss.item())
+def plain_of(args: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> Plain:
+    base, songs = transformer_of(args.shape, device, dtype), songs_of(args.shape, args.seconds)
+    if args.checkpointing:
+        base.enable_gradient_checkpointing()
+    return Plain(base, songs, args.rank, args.dropout, device, dtype)
 
 
 def synchronize(device: torch.device) -> None:
@@ -230,7 +110,7 @@ def measure_memory(args: argparse.Namespace, side: str, checkpointing: bool) -> 
 
 def only(args: argparse.Namespace, device: torch.device, dtype: torch.dtype) -> None:
     """Run one side alone and print its peak memory: device memory, or resident memory on a CPU."""
-    side = (Ours if args.only == "ours" else Plain)(args, device, dtype)
+    side = (Ours if args.only == "ours" else plain_of)(args, device, dtype)
     forget_peak()
     for _ in range(3):
         side.step()
@@ -262,7 +142,7 @@ def main() -> None:
     if args.only:
         only(args, device, dtype)
         return
-    sides = {"ours": Ours(args, device, dtype), "plain": Plain(args, device, dtype)}
+    sides = {"ours": Ours(args, device, dtype), "plain": plain_of(args, device, dtype)}
     for side in sides.values():
         timed(side.step, 2, device)  # allocator, kernels, caches
     with FlopCounterMode(display=False) as counter:

@@ -5,6 +5,7 @@ or nobody reads the output any more). torch is imported by the verbs, when one r
 """
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ from acestep.terminal import Screen, failure, is_main_process, open_screen
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
+# Who tells at its import, on every machine, which of its kernels are not for this one
+TALKATIVE = ("torchao", "bitsandbytes", "diffusers.quantizers", "torch.utils._pytree")
+
 Verb = Callable[[Any], Generator[Event, None, None]]
 
 
@@ -39,6 +43,8 @@ def main(argv: list[str] | None = None, *, verbs: Mapping[str, Verb] | None = No
     # their cores: with two busy processes on two cores a training step took five times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _never_fail_to_print()
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         with _sigterm_interrupts():
             code = _dispatch(arguments, verbs)

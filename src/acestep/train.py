@@ -34,17 +34,18 @@ from acestep.training.checkpoint import (
 )
 from acestep.training.evaluate import is_sound
 from acestep.training.evidence import evaluation
+from acestep.training.fitting import step_that_fits
 from acestep.training.optim import learning_rate
 from acestep.training.pictures import Scalars, draw_losses
 from acestep.training.previews import Previews
 from acestep.training.reader import LossReader, diverged
 from acestep.training.session import Session, open_session
-from acestep.training.step import optimizer_step
 from acestep.training.stopping import StopRequest, stop_signals
 from acestep.training.verdict import verdict_of_log
 
 OUT_OF_MEMORY = (
-    "use --gradient-checkpointing on, cut songs with preprocess --segment-seconds, or lower --rank"
+    "cut songs with preprocess --segment-seconds, lower --rank, keep the base in less memory with "
+    "--base-precision int8, or take a higher --memory-limit if one was given"
 )
 
 
@@ -101,7 +102,7 @@ def _loop(session: Session, stop: StopRequest) -> Iterator[Event]:
     for step in range(progress.step, plan.total_steps):
         # Step
         rate = learning_rate(config, step, plan.total_steps)
-        loss, norm = optimizer_step(session, step, rate)
+        loss, norm = yield from step_that_fits(session, step, rate)
         progress = _advance(progress, step + 1, plan.steps_per_epoch)
         reader.add(progress, rate, loss, norm)
         evaluate = bool(session.split.held_out) and plan.ends_epoch(

@@ -1,12 +1,16 @@
 """What can be set of the way from a dataset to an adapter: preprocess, train, export."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from acestep.configs.base import AdapterFormat, Config, Device, Precision, knob, output
 from acestep.knobs import Positional
+
+_OLD_LEVELS = {"on": "full", "off": "none"}
+_GIGABYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(?:g|gb|gib)", re.IGNORECASE)
 
 
 class PreprocessConfig(Config):
@@ -43,7 +47,14 @@ class TrainConfig(Config):
     model: str | None = knob(None, "Base model (default: the one the tensors were made with).")
     device: Device | None = knob(None, "Where to compute (default: the best there is).")
     precision: Precision = knob(
-        "auto", "Precision of the frozen base; the adapter is always float32."
+        "auto",
+        "Precision of computing with the frozen base; the adapter is always float32. auto: by the "
+        "device, on a CPU by what it is faster in.",
+    )
+    base_precision: Literal["auto", "bf16", "int8", "nf4"] = knob(
+        "auto",
+        "How the frozen base lies in memory: as it is computed (bf16: in bfloat16), or its linear "
+        "layers in 8 or 4 bits.",
     )
 
     adapter: Literal["lora", "dora", "rslora"] = knob("lora", "Kind of adapter.")
@@ -79,6 +90,12 @@ class TrainConfig(Config):
         "Micro-steps per optimizer step; effective batch = batch × accumulation × processes.",
         ge=1,
         recommended=(1, 8),
+    )
+    group_lengths: bool = knob(
+        False, "Songs of about one length in each step, so that no process waits for a longer one."
+    )
+    shard_base: bool = knob(
+        False, "Split the frozen base over the processes (FSDP), if it does not fit one card."
     )
     save_every: int = knob(200, "Epochs between checkpoints.", ge=1, recommended=(50, 500))
     shift: float | None = knob(
@@ -116,8 +133,13 @@ class TrainConfig(Config):
         None, "Steps of rising learning rate (default: a tenth, at most 100).", ge=0
     )
     max_grad_norm: float = knob(1.0, "Gradients are clipped to this norm.", gt=0)
-    gradient_checkpointing: Literal["auto", "on", "off"] = knob(
-        "auto", "Recompute activations to save memory; auto: only where memory needs it."
+    gradient_checkpointing: Literal["auto", "none", "products", "attention", "full"] = knob(
+        "auto",
+        "What is computed again to save memory: none; all but matrix products and attention; all "
+        "but attention; full; auto: as little as fits.",
+    )
+    memory_limit: float | None = knob(
+        None, "Memory that training may take, GB, for example 8GB (default: what is free).", gt=0
     )
 
     patches_at_once: int | None = knob(
@@ -162,6 +184,19 @@ class TrainConfig(Config):
         False, "Also train on tensors of the original program (padded, other text)."
     )
 
+    @field_validator("gradient_checkpointing", mode="before")
+    @classmethod
+    def _as_before(cls, value: Any) -> Any:
+        """What the knob was told when it knew all or nothing."""
+        return _OLD_LEVELS.get(value, value) if isinstance(value, str) else value
+
+    @field_validator("memory_limit", mode="before")
+    @classmethod
+    def _with_unit(cls, value: Any) -> Any:
+        """``8GB``, ``7.5 GiB``: a card's GB are GiB."""
+        found = _GIGABYTES.fullmatch(value.strip()) if isinstance(value, str) else None
+        return found[1] if found else value
+
     @model_validator(mode="after")
     def _follow(self) -> "TrainConfig":
         """Some defaults follow other knobs: alpha the rank, the learning rate prodigy, and how
@@ -180,6 +215,21 @@ class TrainConfig(Config):
         if "preview_every" not in self.model_fields_set and self.preview:
             self.__dict__["preview_every"] = self.save_every
         return self
+
+
+    def disagreements(self) -> list[str]:
+        """What a base cannot be at the same time."""
+        if self.shard_base and self.base_precision in ("int8", "nf4"):
+            return [f"--shard-base --base-precision {self.base_precision}: give one of the two"]
+        if self.shard_base and self.preview_every:
+            return [
+                "--shard-base --preview-every: the process that makes previews has no whole base; "
+                "hear checkpoints with acestep generate"
+            ]
+        if self.base_precision == "bf16" and self.precision not in ("auto", "bfloat16"):
+            given = f"--base-precision bf16 --precision {self.precision}"
+            return [f"{given}: such a base is computed in bfloat16; leave one of the two out"]
+        return []
 
 
 class ExportConfig(Config):

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from acestep.events import Notice
+from acestep.speed.levels import LEVELS, Level
 
 
 @dataclass(frozen=True)
@@ -26,14 +27,23 @@ class Choice:
 class Pace:
     """The switches of a run. None changes what is learned beyond the rounding of its numbers.
 
+    ``precision`` is what is computed in (:mod:`acestep.speed.computing`) and ``base_precision`` how
+    the frozen base lies in memory (:mod:`acestep.speed.precision`).
     ``attention`` is the kernel (:mod:`acestep.speed.attention`); ``checkpointing`` the level of
     recomputing (:mod:`acestep.speed.levels`); ``patches_at_once`` how many patches of several clips
     go through the model together, 0 for one clip at a time (:mod:`acestep.training.batches`).
     """
 
+    precision: Choice
+    base_precision: Choice
     attention: Choice
     checkpointing: Choice
     patches_at_once: Choice
+
+    @property
+    def level(self) -> Level:
+        """The level of checkpointing."""
+        return LEVELS[LEVELS.index(self.checkpointing.value)]
 
     def values(self) -> dict[str, Any]:
         """The settings alone, by name."""

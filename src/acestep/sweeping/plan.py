@@ -38,8 +38,8 @@ YARDSTICK = {
 }  # fmt: skip
 # The same for all, if anything
 _ASKED = {
-    "device", "auto", "gradient_checkpointing", "patches_at_once", "preview_every",
-    "preview", "preview_seconds",
+    "device", "auto", "gradient_checkpointing", "memory_limit", "patches_at_once",
+    "preview_every", "preview", "preview_seconds",
 }  # fmt: skip
 _RANGE = {"low", "high", "log", "step"}
 

@@ -13,20 +13,23 @@ from acestep.adapters.attach import attach, trainable_parameters
 from acestep.adapters.manifest import MANIFEST
 from acestep.adapters.mount import disabled
 from acestep.config import TrainConfig
-from acestep.data.files import write_json
+from acestep.data.files import size_text, write_json
 from acestep.data.tensors import Manifest, load_samples, read_manifest
-from acestep.errors import RunError, TensorError
+from acestep.errors import ConfigError, RunError, TensorError
 from acestep.events import Evaluation, Notice, Step
 from acestep.model.base import (
     BaseModel,
     find_again,
     find_model,
     load_null_condition,
-    load_transformer,
 )
-from acestep.model.device import choose_device, choose_dtype
+from acestep.model.device import choose_device
 from acestep.processes import Processes, join
+from acestep.speed.computing import choose_computing, dtype_of
+from acestep.speed.levels import apply_level
 from acestep.speed.pace import Pace
+from acestep.speed.precision import count_weights, load_base
+from acestep.speed.sharding import bytes_here, shard_base
 from acestep.training.auto import fill_in
 from acestep.training.checkpoint import (
     Progress,
@@ -39,12 +42,13 @@ from acestep.training.clips import Clip, Split, make_clips, split_clips
 from acestep.training.evaluate import Measured, measure
 from acestep.training.guidance import TaughtGuidance
 from acestep.training.optim import make_optimizer, set_weight_decay
-from acestep.training.pacing import choose_pace
+from acestep.training.pacing import Lowered, choose_pace, kept_precision, lowered_pace
 from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
 
 Kept = TypeVar("Kept", Step, Evaluation)
+LAUNCH = "start several: accelerate launch --num_processes 2 -m acestep train …"
 
 
 @dataclass
@@ -73,6 +77,7 @@ class Session:
     history: list[Step | Evaluation] = field(default_factory=list)
     base: Measured | None = None
     last_checkpoint: Path | None = None
+    lowered: bool = False  # the pace, because memory ran out
 
     @property
     def device(self) -> torch.device:
@@ -124,7 +129,9 @@ class Session:
             "tensors": {"path": str(self.config.tensors), "fingerprint": self.manifest.fingerprint},
             "dataset": self.manifest.dataset,
             "plan": asdict(self.plan),
+            "device": self.device.type,
             "pace": self.pace.record(),
+            "lowered": self.lowered,
             "held_out": {
                 "how": self.split.how,
                 "songs": sorted({clip.song for clip in self.split.held_out}),
@@ -133,9 +140,16 @@ class Session:
             "modules": self.modules,
         }
 
+    def lower(self, pace: Pace) -> None:
+        """Go on with a pace that takes less memory, and so when the run is resumed."""
+        self.pace, self.lowered = pace, True
+        apply_level(self.transformer, pace.level)
+        if self.processes.is_main:
+            self.run.write_settings(self.settings())
+
     def facts(self) -> dict[str, Any]:
         """What the user is told at the start."""
-        total = sum(p.numel() for p in self.transformer.parameters())
+        total = count_weights(self.transformer)
         trained = sum(p.numel() for p in self.parameters.values())
         return {
             "model": self.model.name,
@@ -193,6 +207,8 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
     asked_before = run.stop_file.exists()  # one made while the model is loaded counts
     notices: list[Notice] = []
     resuming = config.resume and run.exists()
+    lowered = lowered_pace(run, config) if resuming else None
+    kept = kept_precision(run) if resuming else None
     if resuming:
         config, changed = resume_config(config, run)
         notices += [Notice(line, "info") for line in changed]
@@ -205,7 +221,7 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
             notices += chosen
     manifest = read_manifest(config.tensors)
     model = base_model(config, manifest)
-    session = _build(config, run, manifest, model, notices)
+    session = _build(config, run, manifest, model, notices, lowered, kept)
     if resuming:
         check_same_data(run, session.settings())
     if session.processes.is_main:
@@ -255,20 +271,36 @@ def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
 
 
 def _build(
-    config: TrainConfig, run: RunFolder, manifest: Manifest, model: BaseModel, notices: list[Notice]
+    config: TrainConfig,
+    run: RunFolder,
+    manifest: Manifest,
+    model: BaseModel,
+    notices: list[Notice],
+    lowered: Lowered | None,
+    kept: str | None,
 ) -> Session:
     processes = join(choose_device(config.device))
-    dtype = _training_dtype(choose_dtype(processes.device, config.precision), notices)
+    if config.shard_base and processes.world == 1:
+        raise ConfigError(["--shard-base: there is only one process"], hint=LAUNCH)
+    asked = "bfloat16" if config.base_precision == "bf16" else config.precision
+    precision = choose_computing(asked, model, processes, kept)
+    dtype = dtype_of(precision)
     clips = make_clips(load_samples(config.tensors, manifest), processes.device, dtype)
     split = split_clips(clips, config.validation, config.seed)
     plan = make_plan(config, model, len(split.train), processes.world)
-    transformer = load_transformer(model, processes.device, dtype)
+    home = torch.device("cpu") if config.shard_base else processes.device
+    transformer = load_base(model, home, dtype, config.base_precision)
     _check_shapes(transformer, clips, config)
     modules = attach(transformer, config)
+    if config.shard_base:
+        shard_base(transformer, processes.device)
+        held = size_text(bytes_here(transformer))
+        notices.append(Notice(f"the base is split: {held} of weights in this process", "info"))
     here = -(-plan.samples_per_step // processes.world)
-    pace = choose_pace(config, transformer, clips, here, processes.device, dtype)
-    if pace.checkpointing.value != "none":
-        transformer.enable_gradient_checkpointing()
+    pace = choose_pace(config, transformer, clips, here, processes.device, precision)
+    if lowered is not None:
+        pace = lowered.of(pace)
+    apply_level(transformer, pace.level)
     parameters = trainable_parameters(transformer)
     nothing = load_null_condition(model).to(processes.device, dtype)
     learner: nn.Module = transformer
@@ -297,15 +329,8 @@ def _build(
         make_optimizer(config, list(parameters.values())),
         nothing,
         pace,
+        lowered=lowered is not None,
     )
-
-
-def _training_dtype(dtype: torch.dtype, notices: list[Notice]) -> torch.dtype:
-    """float16 needs loss scaling to train; bfloat16 has the range of float32 and does not."""
-    if dtype == torch.float16:
-        notices.append(Notice("float16 overflows in training: the base is kept in float32", "info"))
-        return torch.float32
-    return dtype
 
 
 def _check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> None:

@@ -20,6 +20,7 @@ CHANGEABLE = {
     "resume",
     "accept_foreign",
     "gradient_checkpointing",
+    "memory_limit",
     "patches_at_once",
     "epochs",
     "save_every",
@@ -36,6 +37,7 @@ CHANGEABLE = {
     "preview_seconds",
     "batch_size",
     "gradient_accumulation",
+    "shard_base",
 }
 
 

@@ -4,9 +4,11 @@ import torch
 from torch import Tensor
 
 from acestep.model.flow import frame_losses
+from acestep.processes import share_out
 from acestep.speed.attention import clip_lengths
+from acestep.speed.sharding import is_sharded
 from acestep.training.batches import gather, groups, patches_of
-from acestep.training.draws import draw_sample, epoch_order, seed_dropout
+from acestep.training.draws import draw_sample, epoch_order, grouped_order, seed_dropout
 from acestep.training.session import Session
 
 
@@ -16,14 +18,32 @@ def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Te
     However the step's clips are grouped, each has the loss and the gradient that it would have
     alone.
     """
+    return update(session, rate, add_gradients(session, step))
+
+
+def add_gradients(session: Session, step: int) -> Tensor:
+    """Add this process's share of a step to the gradients; returns its share of the mean loss.
+
+    Nothing goes over the wire, unless the base is split over the processes: then all make as many
+    passes as the one with the most, and what is only made to keep step counts nothing.
+    """
     members = members_of(session, step)
-    mine = range(session.processes.rank, len(members), session.processes.world)
+    shares = shares_of(session, members)
+    mine = shares[session.processes.rank]
     session.learner.train()
     loss = torch.zeros((), device=session.device)
-    for together in _grouped(session, members, mine):
+    for together in mine:
         share = summed_loss(session, members, together, step) / len(members)
         share.backward()
         loss += share.detach()
+    if is_sharded(session.transformer):
+        for _ in range(max(map(len, shares)) - len(mine)):
+            (summed_loss(session, members, [0], step) * 0).backward()
+    return loss
+
+
+def update(session: Session, rate: float, loss: Tensor) -> tuple[Tensor, Tensor]:
+    """Use up the gradients; what all processes lost, and the gradients' norm before clipping."""
     parameters = list(session.parameters.values())
     for parameter in parameters:
         if parameter.grad is None:  # no sample of this step fell to this process
@@ -41,9 +61,13 @@ def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Te
 def members_of(session: Session, step: int) -> list[int]:
     """The training clips of a step, over all processes; a clip's place in the list is its position
     in the step."""
-    plan = session.plan
+    config, plan = session.config, session.plan
     epoch, place = divmod(step, plan.steps_per_epoch)
-    order = epoch_order(session.config.seed, epoch, len(session.split.train))
+    if config.group_lengths:
+        lengths = [clip.latents.shape[1] for clip in session.split.train]
+        order = grouped_order(config.seed, epoch, lengths, plan.samples_per_step)
+    else:
+        order = epoch_order(config.seed, epoch, len(session.split.train))
     return order[place * plan.samples_per_step : (place + 1) * plan.samples_per_step]
 
 
@@ -66,9 +90,16 @@ def summed_loss(session: Session, members: list[int], positions: list[int], step
     return batch.loss(losses)
 
 
-def _grouped(session: Session, members: list[int], positions: range) -> list[list[int]]:
-    lengths = [
-        patches_of(session.split.train[members[position]], session.patch) for position in positions
-    ]
+def shares_of(session: Session, members: list[int]) -> list[list[list[int]]]:
+    """Which positions of a step go through the model together, for each of the processes: about as
+    many patches for each. Draws belong to positions, so who computes what changes no result."""
+    lengths = [patches_of(session.split.train[member], session.patch) for member in members]
+    in_rows = is_sharded(session.transformer)
     at_once = int(session.pace.patches_at_once.value)
-    return [[positions[place] for place in group] for group in groups(lengths, at_once)]
+    return [
+        [
+            [positions[place] for place in group]
+            for group in groups([lengths[position] for position in positions], at_once)
+        ]
+        for positions in share_out(lengths, session.processes.world, in_rows=in_rows)
+    ]

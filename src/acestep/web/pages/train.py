@@ -26,8 +26,8 @@ GUIDE = (
 MORE = (
     "adapter", "targets", "teach_guidance", "optimizer", "schedule", "warmup_steps",
     "weight_decay", "max_grad_norm", "timesteps", "condition_dropout", "validation",
-    "validate_every", "patience", "gradient_checkpointing", "patches_at_once", "device",
-    "precision", "model",
+    "validate_every", "patience", "gradient_checkpointing", "memory_limit",
+    "patches_at_once", "device", "precision", "base_precision", "model",
 )  # fmt: skip
 LOG_LINES = 60
 PLOT_SECONDS = 3.0

@@ -1,0 +1,146 @@
+"""Whatever is kept and whatever is computed again: the same gradients."""
+
+import pytest
+import torch
+from diffusers import AceStepTransformer1DModel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from acestep.adapters.attach import attach, trainable_parameters
+from acestep.config import TrainConfig
+from acestep.model.flow import frame_losses
+from acestep.speed.attention import clip_lengths, install_attention
+from acestep.speed.levels import ATTENTION, LEVELS, PRODUCTS, apply_level, next_level
+
+SMALL = {
+    "hidden_size": 64,
+    "intermediate_size": 160,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 16,
+    "in_channels": 24,
+    "audio_acoustic_hidden_dim": 8,
+    "sliding_window": 16,
+}
+
+
+def transformer_with(dtype=torch.float32, own_attention=True, **knobs):
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        transformer = AceStepTransformer1DModel(**SMALL)
+    finally:
+        torch.set_default_dtype(before)
+    if own_attention:
+        install_attention(transformer)
+    attach(transformer, TrainConfig(tensors="-", rank=4, **knobs))
+    for name, parameter in trainable_parameters(transformer).items():
+        if "lora_B" in name:  # B = 0 would hide what happens to A
+            torch.nn.init.normal_(parameter, std=0.1)
+    return transformer
+
+
+def loss_of(transformer, frames=200, seed=1):
+    """A padded batch of two clips, in the precision of the base."""
+    generator = torch.Generator().manual_seed(seed)
+    data, noise, context = (
+        torch.randn(2, frames, channels, generator=generator) for channels in (8, 8, 16)
+    )
+    condition = torch.randn(2, 7, 64, generator=generator)
+    dtype = transformer.proj_in_conv.weight.dtype
+    torch.manual_seed(5)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
+        times = torch.tensor([0.3, 0.8])
+        losses = frame_losses(
+            transformer, data, noise, times, condition.to(dtype), context.to(dtype)
+        )
+    return losses.mean()
+
+
+def gradients(transformer, loss):
+    loss.backward()
+    parameters = trainable_parameters(transformer)
+    found = {name: parameter.grad.clone() for name, parameter in parameters.items()}
+    transformer.zero_grad(set_to_none=True)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("dtype", "knobs"),
+    [
+        (torch.float32, {"dropout": 0.2}),
+        (torch.float32, {"adapter": "dora", "dropout": 0.1, "targets": "attention+mlp"}),
+        (torch.bfloat16, {"dropout": 0.0}),
+        (torch.bfloat16, {"adapter": "rslora", "dropout": 0.1, "targets": "cross"}),
+        (torch.bfloat16, {"adapter": "dora", "dropout": 0.1}),
+        (torch.float32, {"dropout": 0.1, "own_attention": False}),
+    ],
+    ids=lambda value: str(value),
+)
+def test_every_level_has_the_same_gradients_to_the_bit(dtype, knobs):
+    transformer = transformer_with(dtype, **knobs).train()
+    found = {}
+    for level in LEVELS:
+        apply_level(transformer, level)
+        found[level] = gradients(transformer, loss_of(transformer))
+    for level, values in found.items():
+        assert all(torch.equal(found["none"][name], value) for name, value in values.items()), level
+    assert any(value.abs().max() > 0 for value in found["none"].values())
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_another_pass_may_come_in_between(level):
+    """Two losses before one backward pass, other lengths, one autocast: nothing is mixed up."""
+    transformer = transformer_with(torch.bfloat16, dropout=0.0).train()
+    apply_level(transformer, level)
+    with torch.autocast("cpu", torch.bfloat16):
+        with clip_lengths(transformer, [100, 60], [7, 5]):
+            first = loss_of(transformer)
+        with torch.no_grad():
+            loss_of(transformer, frames=90)
+        with clip_lengths(transformer, [20, 11], [3, 7]):
+            second = loss_of(transformer, frames=40, seed=2)
+    together = gradients(transformer, first + second)
+
+    apply_level(transformer, "none")
+    with clip_lengths(transformer, [100, 60], [7, 5]):
+        apart = gradients(transformer, loss_of(transformer))
+    with clip_lengths(transformer, [20, 11], [3, 7]):
+        rest = gradients(transformer, loss_of(transformer, frames=40, seed=2))
+    for name, value in together.items():
+        scale = (apart[name] + rest[name]).abs().max()
+        assert torch.allclose(value, apart[name] + rest[name], atol=0.02 * float(scale)), name
+
+
+class Counted(TorchDispatchMode):
+    """How often attention and matrix products were really computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.attention = self.products = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        self.attention += func in ATTENTION
+        self.products += func in PRODUCTS
+        return func(*args, **(kwargs or {}))
+
+
+def test_what_a_level_keeps_is_not_computed_again():
+    """Three blocks: six attentions; 33 products of the base and 24 adapters of two each."""
+    transformer = transformer_with(dropout=0.0).train()
+    counts = {}
+    for level in LEVELS:
+        apply_level(transformer, level)
+        loss = loss_of(transformer)
+        with Counted() as counted:
+            loss.backward()
+        counts[level] = (counted.attention, counted.products)
+    backward = counts["none"][1]
+    assert [attention for attention, _ in counts.values()] == [0, 0, 0, 6]
+    assert counts["products"][1] == backward + 24  # B alone: it is skinny
+    assert counts["attention"][1] == counts["full"][1] == backward + 33 + 2 * 24
+
+
+def test_levels_go_down_one_by_one():
+    assert [next_level(level) for level in LEVELS] == [*LEVELS[1:], None]

@@ -36,6 +36,7 @@ from acestep.errors import ModelError
 from acestep.model.convert import PREFIXES, rename_key
 from acestep.model.layout import SILENCE_FILE, BaseModel, read_config
 from acestep.speed.attention import install_attention
+from acestep.speed.convolutions import fast_convolutions
 
 TIMBRE_FRAMES = 750  # 30 s: what the timbre encoder is given as a reference
 _AGAIN = "Download the model again."
@@ -96,7 +97,8 @@ def load_vae(
     """The autoencoder, ready to run: 48 kHz stereo to latents and back; golden data: ``vae``.
 
     Weight norm is folded into the weights, since it would be computed again on every pass, and
-    modules that do nothing become identities; neither changes a bit of the output.
+    modules that do nothing become identities; neither changes a bit of the output. Its convolutions
+    are those of :mod:`acestep.speed.convolutions`.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # the class uses the older weight norm
@@ -104,6 +106,7 @@ def load_vae(
     vae = _load(vae, model, "vae", torch.device("cpu"), torch.float32)
     fold_weight_norm(vae)
     drop_idle_modules(vae)
+    fast_convolutions(vae, device)
     return nn.Module.to(vae, device=device, dtype=dtype).requires_grad_(False)
 
 

@@ -42,7 +42,7 @@ ATTENTION = {
     torch.ops.higher_order.flex_attention,
 }
 PRODUCTS = {_aten.mm.default: 0, _aten.bmm.default: 0, _aten.addmm.default: 1}
-SKINNY = 4  # a product this many times wider than what it sums over is cheaper computed than kept
+SKINNY = 8  # a product this many times wider than what it sums over is cheaper computed than kept
 
 
 def apply_level(transformer: Any, level: Level) -> None:

@@ -1,0 +1,149 @@
+"""How much memory a training step takes at its peak: pure arithmetic, nothing is allocated.
+
+What lies there anyway is counted: base, adapter, gradients, moments. What a pass adds is linear in
+its patches; the coefficients were fitted to peaks of the real transformer with a real adapter on
+tensors without data (``benchmarks/memory.py`` does it again), where attention is a fused kernel
+that keeps its inputs, its output and a number a head and a row: true of CUDA's and of the CPU's.
+The peak is the allocator's: what was asked of it, without what CUDA itself takes (``usable``).
+"""
+
+from dataclasses import dataclass, replace
+from math import ceil
+from typing import Literal
+
+from acestep.model.shape import Shape
+from acestep.speed.coefficients import KEPT, WORKING, Bytes
+from acestep.speed.levels import LEVELS, Level
+
+GIB = 2**30
+CONTEXT = 0.6 * GIB  # what CUDA itself takes of a card, with the workspaces of its libraries
+SLACK = 1.08  # of the allocator: holes between what it gave
+MOMENTS = {"adamw": 8, "adamw8bit": 2, "prodigy": 16}  # bytes a trained parameter
+COMPILED = 0.57  # of what is kept without checkpointing: the compiler computes the cheap part again
+# Bytes a weight of the blocks, where it lies in few bits: with the scales of rows, or of 64 and 256
+STORED = {"int8": 1 + 4 / 2048, "nf4": 0.5 + 1 / 64 + 4 / 64 / 256}
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is trained on what: all that the memory of a step depends on.
+
+    ``weights`` is what the base is computed in; ``base_precision`` how its blocks lie in memory,
+    where that is not the same; ``condition`` the tokens of a clip's condition. A pattern of module
+    names as ``targets`` counts as all layers.
+    """
+
+    shape: Shape
+    rank: int = 64
+    targets: str = "attention"
+    adapter: Literal["lora", "dora", "rslora"] | str = "lora"
+    dropout: float = 0.1
+    weights: Literal["bfloat16", "float32"] | str = "bfloat16"
+    base_precision: Literal["auto", "bf16", "int8", "nf4"] | str = "auto"
+    level: Level = "none"
+    compiled: bool = False
+    condition: int = 200
+    optimizer: Literal["adamw", "adamw8bit", "prodigy"] | str = "adamw"
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number that is computed with."""
+        return 4 if self.weights == "float32" else 2
+
+    @property
+    def base(self) -> float:
+        """Bytes of the frozen transformer."""
+        blocks = self.shape.layers * sum(i * o for i, o in self.shape.linears("attention+mlp"))
+        stored = STORED.get(self.base_precision, self.width)
+        return blocks * stored + (self.shape.parameters - blocks) * self.width
+
+    @property
+    def adapter_parameters(self) -> int:
+        """Numbers that are trained; DoRA has a magnitude for each output more."""
+        outputs = sum(o for _, o in self.shape.linears(self.targets)) * self.shape.layers
+        more = outputs if self.adapter == "dora" else 0
+        return self.shape.adapter_parameters(self.rank, self.targets) + more
+
+    @property
+    def trained(self) -> float:
+        """Bytes of the adapter with its gradients and the optimizer's moments."""
+        return (8 + MOMENTS[self.optimizer]) * self.adapter_parameters
+
+    @property
+    def static(self) -> float:
+        """Bytes that lie there between steps, gradients counted."""
+        return self.base + self.trained
+
+    def activations(self, patches: int, clips: int = 1) -> float:
+        """Bytes that a pass of so many patches, padding counted, adds at its peak."""
+        kind = (self.weights, self.adapter == "dora")
+        kept = self._bytes(KEPT[kind][self.level], patches, clips)
+        if self.compiled and self.level == "none":
+            kept *= COMPILED
+        working = self._bytes(WORKING[kind][self.level], patches, clips)
+        if self.base_precision in STORED:  # a layer's weight, while it is multiplied with
+            working += self.width * self._largest
+        return self.shape.layers * kept + working
+
+    def peak(self, patches: int, clips: int = 1) -> float:
+        """Bytes allocated at the peak of a step whose largest pass has so many patches."""
+        return self.static + self.activations(patches, clips)
+
+    def _bytes(self, each: Bytes, patches: int, clips: int) -> float:
+        shape, tokens = self.shape, self.condition * clips
+        linears = shape.linears(self.targets)
+        rows = [patches] * len(linears)
+        if self.targets != "self":  # the keys and values of cross-attention see the condition
+            first = 0 if self.targets == "cross" else 4
+            rows[first + 1 : first + 3] = [tokens, tokens]
+        dropped = sum(n * i for n, (i, _) in zip(rows, linears, strict=True))
+        return (
+            each.width * patches * shape.width
+            + each.queries * patches * shape.heads * shape.head_dim
+            + each.keys * patches * shape.kv_heads * shape.head_dim
+            + each.inner * patches * shape.inner
+            + each.condition * tokens * shape.width
+            + each.outputs * sum(n * o for n, (_, o) in zip(rows, linears, strict=True))
+            + each.ranks * self.rank * sum(rows)
+            + (each.dropped * dropped if self.dropout else 0)
+            + each.adapter * self.rank * sum(i + o for i, o in linears)
+            + each.weights * sum(i * o for i, o in linears)
+            + each.largest * max(i * o for i, o in linears)
+        )
+
+    @property
+    def _largest(self) -> int:
+        return max(i * o for i, o in self.shape.linears("attention+mlp"))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A way through a step, its predicted ``peak`` in bytes, and whether there is room for it."""
+
+    level: Level
+    patches_at_once: int
+    peak: float
+    fits: bool
+
+
+def choose(load: Load, longest: int, enough: int, room: float) -> Fit:
+    """The first level at which the longest clip fits into ``room`` bytes, and how many patches go
+    together there: as many as fit, at most ``enough``, at least one clip.
+
+    ``room`` is all that tensors may take, the base counted. Where nothing fits, the last level.
+    """
+    for level in LEVELS:
+        load = replace(load, level=level)
+        if load.peak(longest) <= room:
+            break
+    alone = load.peak(longest)
+    each = (load.peak(2 * longest, 2) - alone) / longest
+    more = max(0, int((room - alone) / each))
+    at_once = max(longest, min(enough, longest + more))
+    clips = ceil(at_once / longest)
+    return Fit(load.level, at_once, load.peak(at_once, clips), alone <= room)
+
+
+def usable(memory: float) -> float:
+    """Bytes for tensors on a card of so many: less what CUDA takes, and what lies idle between."""
+    return max(0.0, memory - CONTEXT) / SLACK

@@ -32,6 +32,7 @@ from acestep.training.settings import make_plan
 # hidden, MLP, layers, heads, KV heads, head size, encoder width
 SHAPES = {
     "tiny": (192, 512, 6, 6, 3, 32, 192),
+    "cpu": (512, 1536, 6, 8, 4, 64, 512),
     "2b": (2048, 6144, 24, 16, 8, 128, 2048),
     "xl": (2560, 9728, 32, 32, 8, 128, 2048),
 }

@@ -1,8 +1,10 @@
 # One environment for everything: `make demo` runs the main job, `make test` passes the tests.
 # TORCH may be set to another build, for example TORCH="torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu".
+# WORKERS is how many files are tested at a time, each on one core.
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
 BIN := .venv/bin
+WORKERS ?= 2
 STAMP := .venv/.installed
 # Threads that wait by sleeping: on shared cores, spinning ones make small models several times slower.
 export OMP_WAIT_POLICY ?= passive
@@ -13,7 +15,7 @@ demo: $(STAMP)
 	$(BIN)/python -m acestep.mini.demo -o demo
 
 test: $(STAMP) check browser
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 # Pages are tested in Debian's Chromium; without one those tests are skipped, but not where CI=true
 browser:

@@ -11,7 +11,13 @@ from torch.nn.functional import pad
 
 from acestep.model.find import find_model
 from acestep.model.load import load_transformer
-from acestep.speed.attention import choose_kernel, clip_lengths, install_attention, processor_of
+from acestep.speed.attention import (
+    choose_kernel,
+    clip_lengths,
+    install_attention,
+    processor_of,
+    same_condition,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CPU = torch.device("cpu")
@@ -170,3 +176,24 @@ def test_the_kernel_fits_the_device(monkeypatch):
     monkeypatch.setattr("acestep.speed.attention._has_triton", lambda: False)
     kernel, why = choose_kernel(cuda, torch.float16)
     assert kernel == "local" and "Triton" in why
+
+
+def test_steps_with_one_condition_compute_its_keys_once_and_the_same_numbers():
+    model = small().eval()
+    install_attention(model)
+    first, second = inputs_of(37, 9), inputs_of(37, 9, seed=1)
+    second["encoder_hidden_states"] = first["encoder_hidden_states"]
+    calls = []
+    for layer in model.layers:
+        layer.cross_attn.to_k.register_forward_hook(lambda *_: calls.append(1))
+    with torch.no_grad():
+        alone = [model(**one, return_dict=False)[0] for one in (first, second)]
+        assert len(calls) == 8
+        told = {}
+        with same_condition(model, told):
+            shared = [model(**one, return_dict=False)[0] for one in (first, second)]
+        assert len(calls) == 12 and len(told) == 4
+        assert all(map(torch.equal, alone, shared))
+        other = inputs_of(37, 5)
+        model(**other, return_dict=False)  # the context is over: nothing is remembered
+    assert len(calls) == 16

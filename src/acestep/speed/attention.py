@@ -27,6 +27,10 @@ Kernel = Literal["varlen", "flex", "local"]
 KERNELS = {"varlen": varlen, "flex": flex, "local": local}
 
 
+# What each cross-attention made of a condition: keys and values
+Told = dict[nn.Module, tuple[Tensor, Tensor]]
+
+
 @dataclass(frozen=True)
 class Lengths:
     """The true lengths in a padded batch: patches of each clip, tokens of each condition."""
@@ -46,6 +50,7 @@ class WindowAttention:
         self.kernel = kernel
         self.window = window
         self.lengths: Lengths | None = None
+        self.told: Told | None = None
         self.spans: dict[bool, Spans] = {}  # by whether the attention is to the condition
 
     def __call__(
@@ -60,8 +65,12 @@ class WindowAttention:
         cross = attn.is_cross_attention and encoder_hidden_states is not None
         source = encoder_hidden_states if cross else hidden_states
         query = attn.norm_q(attn.to_q(hidden_states).unflatten(-1, (attn.heads, attn.head_dim)))
-        key = attn.norm_k(attn.to_k(source).unflatten(-1, (attn.kv_heads, attn.head_dim)))
-        value = attn.to_v(source).unflatten(-1, (attn.kv_heads, attn.head_dim))
+        if cross and self.told is not None:
+            if attn not in self.told:
+                self.told[attn] = _key_and_value(attn, source)
+            key, value = self.told[attn]
+        else:
+            key, value = _key_and_value(attn, source)
         if not cross and image_rotary_emb is not None:
             query, key = (
                 apply_rotary_emb(
@@ -141,12 +150,33 @@ def clip_lengths(
         processor.lengths = before
 
 
+@contextmanager
+def same_condition(transformer: nn.Module, told: Told) -> Iterator[None]:
+    """Within this, keys and values of the condition come from ``told``, or are put there.
+
+    They depend on the condition and the weights alone: the steps of a sampler, which have both in
+    common, share one ``told`` (empty at first) and get the same numbers to the bit. Not for passes
+    with gradients.
+    """
+    processor = processor_of(transformer)
+    before, processor.told = processor.told, told
+    try:
+        yield
+    finally:
+        processor.told = before
+
+
 def processor_of(transformer: nn.Module) -> WindowAttention:
     """The processor that :func:`install_attention` put on."""
     layers: Any = transformer.layers
     processor = layers[0].self_attn.processor
     assert isinstance(processor, WindowAttention), "install_attention comes first"
     return processor
+
+
+def _key_and_value(attn: Any, source: Any) -> tuple[Tensor, Tensor]:
+    key = attn.norm_k(attn.to_k(source).unflatten(-1, (attn.kv_heads, attn.head_dim)))
+    return key, attn.to_v(source).unflatten(-1, (attn.kv_heads, attn.head_dim))
 
 
 def _prepare(transformer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

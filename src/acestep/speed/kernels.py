@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.attention.varlen import varlen_attn
-from torch.nn.functional import pad, scaled_dot_product_attention
+from torch.nn.functional import pad
+
+from acestep.speed.products import attend
 
 DENSE_WINDOWS = 3  # up to so many windows of patches a dense mask is quicker than blocks
 
@@ -165,12 +167,12 @@ def _grouped(
     rows = query.unflatten(2, (groups, shared)).permute(0, 2, 3, 1, 4)
     if mask is not None:
         mask = mask.repeat(*(1,) * (mask.dim() - 2), shared, 1)
-    heard = scaled_dot_product_attention(
+    heard = attend(
         rows.reshape(batch, groups, shared * count, width),
         key.transpose(1, 2),
         value.transpose(1, 2),
-        attn_mask=mask,
-        scale=scale,
+        mask,
+        scale,
     )
     return heard.unflatten(2, (shared, count)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 

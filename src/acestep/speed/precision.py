@@ -194,9 +194,7 @@ def _to_int8(weight: Tensor) -> Int8:
 def _to_nf4(weight: Tensor) -> Nf4:
     from bitsandbytes.functional import quantize_4bit
 
-    return Nf4(
-        *quantize_4bit(weight, blocksize=BLOCK, quant_type="nf4", compress_statistics=True)
-    )
+    return Nf4(*quantize_4bit(weight, blocksize=BLOCK, quant_type="nf4", compress_statistics=True))
 
 
 def _first_line(error: BaseException) -> str:

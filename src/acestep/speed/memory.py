@@ -7,6 +7,7 @@ that keeps its inputs, its output and a number a head and a row: true of CUDA's 
 The peak is the allocator's: what was asked of it, without what CUDA itself takes (``usable``).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
@@ -127,21 +128,35 @@ class Fit:
 
 
 def choose(load: Load, longest: int, enough: int, room: float) -> Fit:
-    """The first level at which the longest clip fits into ``room`` bytes, and how many patches go
-    together there: as many as fit, at most ``enough``, at least one clip.
+    """:func:`fill` by the model, over all levels."""
+
+    def peak(level: Level, patches: int) -> float:
+        return replace(load, level=level).peak(patches, ceil(patches / longest))
+
+    return fill(peak, longest, enough, room)
+
+
+def fill(
+    peak: Callable[[Level, int], float],
+    longest: int,
+    enough: int,
+    room: float,
+    levels: Sequence[Level] = LEVELS,
+) -> Fit:
+    """The first level at which ``peak(level, patches)`` of the longest clip fits into ``room``
+    bytes, and how many patches go together there: as many as fit, at most ``enough``, at least that
+    clip.
 
     ``room`` is all that tensors may take, the base counted. Where nothing fits, the last level.
     """
-    for level in LEVELS:
-        load = replace(load, level=level)
-        if load.peak(longest) <= room:
+    for level in levels:
+        alone = peak(level, longest)
+        if alone <= room:
             break
-    alone = load.peak(longest)
-    each = (load.peak(2 * longest, 2) - alone) / longest
-    more = max(0, int((room - alone) / each))
+    each = (peak(level, 2 * longest) - alone) / longest
+    more = max(0, int((room - alone) / each)) if alone <= room else 0
     at_once = max(longest, min(enough, longest + more))
-    clips = ceil(at_once / longest)
-    return Fit(load.level, at_once, load.peak(at_once, clips), alone <= room)
+    return Fit(level, at_once, peak(level, at_once), alone <= room)
 
 
 def usable(memory: float) -> float:

@@ -12,7 +12,7 @@ from acestep.speed.levels import next_level
 from acestep.speed.pace import Choice, Pace
 from acestep.speed.sharding import is_sharded
 from acestep.training.batches import patches_of
-from acestep.training.pacing import RAN_OUT
+from acestep.training.filling import RAN_OUT
 from acestep.training.session import Session
 from acestep.training.step import add_gradients, update
 
@@ -29,7 +29,9 @@ def step_that_fits(
     while isinstance(loss := _attempt(session, step), torch.OutOfMemoryError):
         session.optimizer.zero_grad(set_to_none=True)
         free_memory(session.device)
-        if (slower := less(session)) is None:
+        # The processes of a split base make their passes together: none can begin again alone
+        slower = None if is_sharded(session.transformer) else less(session)
+        if slower is None:
             raise loss
         what = _change(session.pace, slower)
         session.lower(slower)

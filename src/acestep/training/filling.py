@@ -1,0 +1,154 @@
+"""Filling the memory there is: as little as possible is computed again, as much goes at once."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from math import ceil
+from typing import Any
+
+import torch
+
+from acestep.config import TrainConfig
+from acestep.model.shape import Shape
+from acestep.speed.levels import LEVELS, Level
+from acestep.speed.measured import CudaMeter, Line, measure, room
+from acestep.speed.memory import GIB, Fit, Load, fill
+from acestep.speed.pace import Choice
+from acestep.speed.sharding import is_sharded
+from acestep.training.batches import patches_of
+from acestep.training.clips import Clip
+
+RAN_OUT = "memory ran out with more"
+ENOUGH_PATCHES = 3000  # fill a large GPU's matrix units; a 240 s song has as many
+
+
+@dataclass(frozen=True)
+class Before:
+    """What a resumed run keeps, where there is anything: the ``level`` that it came down to when
+    memory ran out, and how many patches go together, on which dropout's draws depend."""
+
+    level: Level | None = None
+    patches_at_once: int | None = None
+
+
+def choose_filling(
+    config: TrainConfig, transformer: Any, clips: list[Clip], samples_here: int, before: Before
+) -> tuple[Choice, Choice]:
+    """The level of checkpointing, and how many patches go through the model together.
+
+    ``samples_here`` are those of one optimizer step that this process computes. What is not asked
+    for is chosen: on CUDA by two short passes at each level in question, elsewhere by the model of
+    :mod:`acestep.speed.memory`, so that the longest clip fits into what is free and within
+    ``--memory-limit``.
+    """
+    device = transformer.proj_in_conv.weight.device
+    longest = max(patches_of(clip, transformer.patch_size) for clip in clips)
+    at_once = _asked_at_once(config, samples_here, device, before)
+    word = config.gradient_checkpointing
+    if word != "auto" and at_once is not None and before.level is None:
+        return Choice(word, "as asked for"), at_once
+    if is_sharded(transformer):  # all processes must choose the same, and have as many passes
+        least = Choice("full", "a split base is one that does not fit")
+        level = least if word == "auto" else Choice(word, "as asked for")
+        return level, at_once or Choice(ENOUGH_PATCHES, "as far as this fills the GPU")
+    levels = LEVELS if word == "auto" else (LEVELS[LEVELS.index(word)],)
+    asked = min(int(at_once.value) if at_once else 0, samples_here * longest)
+    enough = ENOUGH_PATCHES if at_once is None else 0
+    load = load_of(config, transformer, clips)
+    limit = room(device, config.memory_limit)
+    fit = _fit(load, transformer, max(longest, asked), enough, limit, levels)
+    level = Choice(word, "as asked for") if word != "auto" else _in_words(fit, device, limit)
+    if before.level is not None and LEVELS.index(before.level) > LEVELS.index(fit.level):
+        level = Choice(before.level, RAN_OUT, slower=True)
+    return level, at_once or _together(fit)
+
+
+def load_of(config: TrainConfig, transformer: Any, clips: list[Clip]) -> Load:
+    """What a run with these knobs puts on this transformer."""
+    sizes = transformer.config
+    return Load(
+        Shape(
+            sizes.num_hidden_layers,
+            sizes.hidden_size,
+            sizes.intermediate_size,
+            sizes.num_attention_heads,
+            sizes.num_key_value_heads,
+            sizes.head_dim,
+            sizes.patch_size,
+            sizes.audio_acoustic_hidden_dim,
+        ),
+        rank=config.rank,
+        targets=config.targets,
+        adapter=config.adapter,
+        dropout=config.dropout,
+        weights=str(transformer.proj_in_conv.weight.dtype).removeprefix("torch."),
+        base_precision=config.base_precision,
+        condition=max(clip.condition.shape[1] for clip in clips),
+        optimizer=config.optimizer,
+    )
+
+
+def _asked_at_once(
+    config: TrainConfig, samples_here: int, device: torch.device, before: Before
+) -> Choice | None:
+    """How many patches go together, where memory has no say; None where it has."""
+    if before.patches_at_once is not None:
+        return Choice(before.patches_at_once, "as before")
+    if config.patches_at_once is not None:
+        return Choice(config.patches_at_once, "as asked for")
+    if samples_here == 1:
+        return Choice(0, "one clip is a step")
+    if device.type == "cpu":
+        return Choice(0, "one clip at a time: a CPU gains nothing from more")
+    return None
+
+
+def _fit(
+    load: Load,
+    transformer: Any,
+    longest: int,
+    enough: int,
+    limit: float,
+    levels: tuple[Level, ...],
+) -> Fit:
+    condition = load.condition / longest
+
+    def predicted(level: Level, patches: int) -> float:
+        return replace(load, level=level).peak(patches, ceil(patches / longest))
+
+    device = transformer.proj_in_conv.weight.device
+    if device.type != "cuda":
+        return fill(predicted, longest, enough, limit, levels)
+
+    @cache
+    def line(level: Level) -> Line:
+        found = measure(transformer, level, condition, load.optimizer, CudaMeter(device))
+        if not load.compiled:
+            return found
+        eager, ours = (
+            replace(load, level=level, compiled=how).activations(longest) for how in (False, True)
+        )
+        return replace(found, each=found.each * ours / eager)
+
+    return fill(lambda level, patches: line(level).peak(patches), longest, enough, limit, levels)
+
+
+def _in_words(fit: Fit, device: torch.device, limit: float) -> Choice:
+    how = "measured by two short passes" if device.type == "cuda" else "predicted"
+    peak = f"a peak of {_gib(fit.peak)}, {how}"
+    if not fit.fits:
+        return Choice(fit.level, f"{peak}, where there are {_gib(limit)}", slower=True)
+    if fit.level == "none":
+        return Choice(fit.level, f"{peak}, fits")
+    return Choice(fit.level, f"{peak}; more does not fit into {_gib(limit)}")
+
+
+def _gib(count: float) -> str:
+    return f"{count / GIB:.{1 if count >= GIB else 3}f} GiB"
+
+
+def _together(fit: Fit) -> Choice:
+    if not fit.fits:
+        return Choice(0, "one clip at a time: even that is more than there is", slower=True)
+    if fit.patches_at_once >= ENOUGH_PATCHES:
+        return Choice(ENOUGH_PATCHES, "clips of a step together, as far as this fills the GPU")
+    return Choice(fit.patches_at_once, "clips of a step together, as many as fit")

@@ -42,6 +42,9 @@ def main(argv: list[str] | None = None, *, verbs: Mapping[str, Verb] | None = No
     # Read when torch is first imported. Threads that spin while they wait cost other processes
     # their cores: with two busy processes on two cores a training step took five times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Clips of many lengths leave no holes in a card's memory that nothing fits into.
+    if sys.platform == "linux" and "PYTORCH_CUDA_ALLOC_CONF" not in os.environ:
+        os.environ.setdefault("PYTORCH_ALLOC_CONF", "expandable_segments:True")
     _never_fail_to_print()
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -27,6 +27,7 @@ from acestep.model.device import choose_device
 from acestep.processes import Processes, join
 from acestep.speed.computing import choose_computing, dtype_of
 from acestep.speed.levels import apply_level
+from acestep.speed.measured import limited
 from acestep.speed.pace import Pace
 from acestep.speed.precision import count_weights, load_base
 from acestep.speed.sharding import bytes_here, shard_base
@@ -40,9 +41,10 @@ from acestep.training.checkpoint import (
 )
 from acestep.training.clips import Clip, Split, make_clips, split_clips
 from acestep.training.evaluate import Measured, measure
+from acestep.training.filling import Before
 from acestep.training.guidance import TaughtGuidance
 from acestep.training.optim import make_optimizer, set_weight_decay
-from acestep.training.pacing import Lowered, choose_pace, kept_precision, lowered_pace
+from acestep.training.pacing import choose_pace, filled_before, kept_precision
 from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
@@ -207,7 +209,7 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
     asked_before = run.stop_file.exists()  # one made while the model is loaded counts
     notices: list[Notice] = []
     resuming = config.resume and run.exists()
-    lowered = lowered_pace(run, config) if resuming else None
+    before = filled_before(run, config) if resuming else Before()
     kept = kept_precision(run) if resuming else None
     if resuming:
         config, changed = resume_config(config, run)
@@ -221,7 +223,8 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
             notices += chosen
     manifest = read_manifest(config.tensors)
     model = base_model(config, manifest)
-    session = _build(config, run, manifest, model, notices, lowered, kept)
+    held.enter_context(limited(choose_device(config.device), config.memory_limit))
+    session = _build(config, run, manifest, model, notices, before, kept)
     if resuming:
         check_same_data(run, session.settings())
     if session.processes.is_main:
@@ -276,7 +279,7 @@ def _build(
     manifest: Manifest,
     model: BaseModel,
     notices: list[Notice],
-    lowered: Lowered | None,
+    before: Before,
     kept: str | None,
 ) -> Session:
     processes = join(choose_device(config.device))
@@ -297,9 +300,7 @@ def _build(
         held = size_text(bytes_here(transformer))
         notices.append(Notice(f"the base is split: {held} of weights in this process", "info"))
     here = -(-plan.samples_per_step // processes.world)
-    pace = choose_pace(config, transformer, clips, here, processes.device, precision)
-    if lowered is not None:
-        pace = lowered.of(pace)
+    pace = choose_pace(config, transformer, clips, here, processes.device, precision, before)
     apply_level(transformer, pace.level)
     parameters = trainable_parameters(transformer)
     nothing = load_null_condition(model).to(processes.device, dtype)
@@ -329,7 +330,7 @@ def _build(
         make_optimizer(config, list(parameters.values())),
         nothing,
         pace,
-        lowered=lowered is not None,
+        lowered=before.level is not None,
     )
 
 

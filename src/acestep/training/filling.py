@@ -5,8 +5,6 @@ from functools import cache
 from math import ceil
 from typing import Any
 
-import torch
-
 from acestep.config import TrainConfig
 from acestep.model.shape import Shape
 from acestep.speed.levels import LEVELS, Level
@@ -42,7 +40,7 @@ def choose_filling(
     """
     device = transformer.proj_in_conv.weight.device
     longest = max(patches_of(clip, transformer.patch_size) for clip in clips)
-    at_once = _asked_at_once(config, samples_here, device, before)
+    at_once = asked_at_once(config, samples_here, device.type, before)
     word = config.gradient_checkpointing
     if word != "auto" and at_once is not None and before.level is None:
         return Choice(word, "as asked for"), at_once
@@ -56,10 +54,12 @@ def choose_filling(
     load = load_of(config, transformer, clips)
     limit = room(device, config.memory_limit)
     fit = _fit(load, transformer, max(longest, asked), enough, limit, levels)
-    level = Choice(word, "as asked for") if word != "auto" else _in_words(fit, device, limit)
+    measured = device.type == "cuda"
+    chosen = level_in_words(fit, limit, measured=measured)
+    level = Choice(word, "as asked for") if word != "auto" else chosen
     if before.level is not None and LEVELS.index(before.level) > LEVELS.index(fit.level):
         level = Choice(before.level, RAN_OUT, slower=True)
-    return level, at_once or _together(fit)
+    return level, at_once or together_in_words(fit)
 
 
 def load_of(config: TrainConfig, transformer: Any, clips: list[Clip]) -> Load:
@@ -87,17 +87,18 @@ def load_of(config: TrainConfig, transformer: Any, clips: list[Clip]) -> Load:
     )
 
 
-def _asked_at_once(
-    config: TrainConfig, samples_here: int, device: torch.device, before: Before
+def asked_at_once(
+    config: TrainConfig, samples_here: int, kind: str, before: Before
 ) -> Choice | None:
-    """How many patches go together, where memory has no say; None where it has."""
+    """How many patches go together, where memory has no say; None where it has. ``kind`` is the
+    device's."""
     if before.patches_at_once is not None:
         return Choice(before.patches_at_once, "as before")
     if config.patches_at_once is not None:
         return Choice(config.patches_at_once, "as asked for")
     if samples_here == 1:
         return Choice(0, "one clip is a step")
-    if device.type == "cpu":
+    if kind == "cpu":
         return Choice(0, "one clip at a time: a CPU gains nothing from more")
     return None
 
@@ -132,8 +133,9 @@ def _fit(
     return fill(lambda level, patches: line(level).peak(patches), longest, enough, limit, levels)
 
 
-def _in_words(fit: Fit, device: torch.device, limit: float) -> Choice:
-    how = "measured by two short passes" if device.type == "cuda" else "predicted"
+def level_in_words(fit: Fit, limit: float, *, measured: bool) -> Choice:
+    """The level of a fit into ``limit`` bytes."""
+    how = "measured by two short passes" if measured else "predicted"
     peak = f"a peak of {_gib(fit.peak)}, {how}"
     if not fit.fits:
         return Choice(fit.level, f"{peak}, where there are {_gib(limit)}", slower=True)
@@ -146,7 +148,8 @@ def _gib(count: float) -> str:
     return f"{count / GIB:.{1 if count >= GIB else 3}f} GiB"
 
 
-def _together(fit: Fit) -> Choice:
+def together_in_words(fit: Fit) -> Choice:
+    """The patches at once of a fit."""
     if not fit.fits:
         return Choice(0, "one clip at a time: even that is more than there is", slower=True)
     if fit.patches_at_once >= ENOUGH_PATCHES:

@@ -6,13 +6,19 @@ asks here for its place. Started alone, everything below is a no-op.
 
 import atexit
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
+
+# While one writes, plays previews or encodes its last songs, the others wait. If one dies, whoever
+# launched them ends them all.
+PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,27 @@ class Processes:
         return gather_object(items) if self.world > 1 else items
 
 
+def share_out(lengths: Sequence[int], world: int, *, in_rows: bool = False) -> list[list[int]]:
+    """Which places of a list each process works on, so that none waits long for the others.
+
+    Every process finds the same answer by itself. Longest first, each goes to the process that has
+    least to do by then (Graham 1969). ``in_rows`` deals them out one by one instead: each has as
+    many, and the k-th of all are about equally long. One process has all of them, in order.
+    """
+    if world == 1:
+        return [list(range(len(lengths)))]
+    order = sorted(range(len(lengths)), key=lambda place: (-lengths[place], place))
+    if in_rows:
+        return [order[rank::world] for rank in range(world)]
+    shares: list[list[int]] = [[] for _ in range(world)]
+    loads = [0] * world
+    for place in order:
+        rank = loads.index(min(loads))
+        shares[rank].append(place)
+        loads[rank] += lengths[place]
+    return shares
+
+
 def how_many() -> int:
     """How many processes were launched together, this one among them."""
     return int(os.environ.get("WORLD_SIZE", "1"))
@@ -61,7 +88,7 @@ def join(device: torch.device) -> Processes:
     """
     if how_many() == 1:
         return Processes(0, 1, device)
-    state = PartialState(cpu=device.type == "cpu")
+    state = PartialState(cpu=device.type == "cpu", timeout=PATIENCE)
     # Left to the interpreter's end, a thread of the group may still run, which aborts the process.
     atexit.register(state.destroy_process_group)
     return Processes(state.process_index, state.num_processes, state.device)

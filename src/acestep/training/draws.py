@@ -5,6 +5,7 @@ processes draw what one process with twice the accumulation draws.
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from acestep.model import flow
 
-ORDER, SAMPLE, DROPOUT, HELD_OUT, SPLIT = range(5)
+ALIKE = 1.1  # lengths within a tenth count as one
+ORDER, SAMPLE, DROPOUT, HELD_OUT, SPLIT, STEPS = range(6)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,20 @@ def generator_for(seed: int, *key: int) -> torch.Generator:
 def epoch_order(seed: int, epoch: int, count: int) -> list[int]:
     """The order in which an epoch visits its samples."""
     return torch.randperm(count, generator=generator_for(seed, ORDER, epoch)).tolist()
+
+
+def grouped_order(seed: int, epoch: int, lengths: Sequence[int], per_step: int) -> list[int]:
+    """The same for samples of these lengths, with about one length in each step.
+
+    Which samples meet in a step, and which step comes when, is drawn anew in each epoch. The rest
+    that fills no step stands at the end and is of any length.
+    """
+    order = epoch_order(seed, epoch, len(lengths))
+    steps = len(order) // per_step
+    full, rest = order[: steps * per_step], order[steps * per_step :]
+    full.sort(key=lambda place: round(math.log(lengths[place], ALIKE)))  # equals stay as drawn
+    drawn = torch.randperm(steps, generator=generator_for(seed, STEPS, epoch)).tolist()
+    return [place for step in drawn for place in full[step * per_step :][:per_step]] + rest
 
 
 def draw_sample(

@@ -21,8 +21,10 @@ from acestep.model.sample import (
     denoise,
     draw_noise,
     rounded_times,
+    side_by_side,
     start_from_source,
 )
+from acestep.speed.attention import install_attention
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TINY = GOLDEN / "diffusers_tiny"
@@ -41,7 +43,9 @@ def base() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="module")
 def transformer() -> torch.nn.Module:
-    return AceStepTransformer1DModel.from_pretrained(TINY / "transformer").eval()
+    model = AceStepTransformer1DModel.from_pretrained(TINY / "transformer").eval()
+    install_attention(model)
+    return model
 
 
 @pytest.fixture(scope="module")
@@ -198,6 +202,46 @@ def test_projected_guidance_of_equal_predictions_changes_nothing():
     assert torch.equal(guided, velocity) and not momentum.any()
 
 
+@pytest.mark.parametrize("method", [None, "apg", "adg"])
+def test_pieces_side_by_side_are_what_they_are_alone(method, transformer, text2music, encoder):
+    """Conditions of unequal lengths, another one from the third step on, with guidance or not."""
+    generator = torch.Generator().manual_seed(0)
+    states, context = text2music.states, text2music.context
+    conditions = [
+        Condition(states[:1], context[:1]),
+        Condition(states[1:, :7], torch.randn(1, FRAMES, 16, generator=generator)),
+        Condition(states[1:, :1], context[1:]),
+    ]
+    laters = [Condition(each.states.flip(1)[:, :5], each.context) for each in conditions]
+    noises = [draw_noise(seed, FRAMES, 8) for seed in (1, 2, 3)]
+    guided = Guidance(encoder.null_condition_emb, 4, method or "apg", (0.3, 1))
+    how = {"guidance": guided if method else None, "switch_step": 2}
+    times = schedule(5, 3)
+    alone = [
+        last(denoise(transformer, noise, times, condition, later=later, **how))
+        for noise, condition, later in zip(noises, conditions, laters, strict=True)
+    ]
+    together = denoise(
+        transformer,
+        torch.cat(noises),
+        times,
+        side_by_side(conditions),
+        later=side_by_side(laters),
+        **how,
+    )
+    torch.testing.assert_close(last(together), torch.cat(alone), rtol=0, atol=2e-5)
+
+
+def test_side_by_side_of_equal_lengths_pads_nothing(text2music):
+    halves = [
+        Condition(text2music.states[at : at + 1], text2music.context[at : at + 1]) for at in (0, 1)
+    ]
+    batch = side_by_side(halves)
+    assert batch.lengths is None
+    assert torch.equal(batch.states, text2music.states)
+    assert torch.equal(batch.context, text2music.context)
+
+
 def test_times_are_what_the_precision_can_say():
     assert rounded_times(schedule(8, 3), torch.bfloat16) == [
         1, 0.953125, 0.8984375, 0.83203125, 0.75, 0.64453125, 0.5, 0.30078125,
@@ -208,6 +252,7 @@ def test_a_bfloat16_model_stays_near_its_float32_self(transformer, turbo, text2m
     half = AceStepTransformer1DModel.from_pretrained(
         TINY / "transformer", torch_dtype=torch.bfloat16
     ).eval()
+    install_attention(half)
     condition = Condition(text2music.states.bfloat16(), text2music.context.bfloat16())
     noise = turbo["noise_seed_1234_77"]
     latents = last(denoise(half, noise, schedule(8, 3), condition))

@@ -5,15 +5,18 @@ stay in float32 whatever the model's precision, and times are rounded to the mod
 first, so that the model sees the times it was trained on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from acestep.model.flow import TURBO_STEPS, interpolate
+from acestep.speed.attention import Told, clip_lengths, same_condition
 
 APG_MOMENTUM = -0.75
 APG_LARGEST_NORM = 2.5
@@ -23,10 +26,14 @@ ADG_EXTRA_WEIGHT = 1e-3  # as in the original; without it the golden latents mov
 
 @dataclass(frozen=True)
 class Condition:
-    """What the transformer is told: condition states ``[B, L, H]`` and context ``[B, T, 2C]``."""
+    """What the transformer is told: condition states ``[B, L, H]`` and context ``[B, T, 2C]``.
+
+    ``lengths`` counts the states of each piece of a batch where some are padded.
+    """
 
     states: Tensor
     context: Tensor
+    lengths: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,18 @@ class Sampling:
     steps: int
     shift: float
     scale: float
+
+
+def side_by_side(conditions: Sequence[Condition]) -> Condition:
+    """The conditions of several pieces of one length as a batch; shorter states are padded."""
+    states = [one for condition in conditions for one in condition.states.split(1)]
+    lengths = tuple(one.shape[1] for one in states)
+    longest = max(lengths)
+    return Condition(
+        torch.cat([pad(one, (0, 0, 0, longest - one.shape[1])) for one in states]),
+        torch.cat([condition.context for condition in conditions]),
+        lengths if min(lengths) < longest else None,
+    )
 
 
 def usual_sampling(variant: str) -> Sampling:
@@ -92,6 +111,58 @@ def start_from_source(
     return interpolate(source, noise, time), times[first:]
 
 
+class _Phase:
+    """The steps under one condition: what the transformer makes of it is computed once."""
+
+    def __init__(self, transformer: Any, condition: Condition, guidance: Guidance | None) -> None:
+        self._transformer = transformer
+        self._condition = condition
+        self._guidance = guidance
+        self._told: Told = {}
+        self._told_both: Told = {}
+
+    def velocity(self, latents: Tensor, time: float) -> Tensor:
+        """``[B, T, C]``, float32."""
+        return self._ask(latents, time, self._condition, self._told)
+
+    def both_velocities(self, latents: Tensor, time: float) -> tuple[Tensor, Tensor]:
+        """With and without the condition, in one batch."""
+        twice = torch.cat([latents, latents])
+        wanted, unwanted = self._ask(twice, time, self._both, self._told_both).chunk(2)
+        return wanted, unwanted
+
+    @cached_property
+    def _both(self) -> Condition:
+        """The condition, and nothing said; the context is the same in both halves."""
+        assert self._guidance is not None
+        states, context = self._condition.states, self._condition.context
+        silent = self._guidance.null.to(states).expand_as(states)
+        lengths = self._condition.lengths
+        return Condition(
+            torch.cat([states, silent]),
+            torch.cat([context, context]),
+            None if lengths is None else lengths * 2,
+        )
+
+    def _ask(self, latents: Tensor, time: float, condition: Condition, told: Told) -> Tensor:
+        dtype = condition.context.dtype
+        times = torch.full((latents.shape[0],), time, dtype=dtype, device=latents.device)
+        with ExitStack() as held:
+            held.enter_context(same_condition(self._transformer, told))
+            if condition.lengths is not None:
+                patches = -(-latents.shape[1] // self._transformer.patch_size)
+                of_each = [patches] * len(condition.lengths)
+                held.enter_context(clip_lengths(self._transformer, of_each, condition.lengths))
+            return self._transformer(
+                hidden_states=latents.to(dtype),
+                timestep=times,
+                timestep_r=times,
+                encoder_hidden_states=condition.states,
+                context_latents=condition.context,
+                return_dict=False,
+            )[0].float()
+
+
 @torch.no_grad()
 def denoise(
     transformer: nn.Module,
@@ -108,22 +179,24 @@ def denoise(
     ``times`` falls and leaves the final 0 out. From step ``switch_step`` on ``later`` takes the
     place of ``condition``, if given: that is how the strength of a cover works in the original
     (golden case ``generation_turbo.cover_strength_0.5``). The last latents yielded are the song;
-    float32, on the condition's device.
+    float32, on the condition's device. A batch holds pieces of one length, each of which comes out
+    as it would alone, to rounding.
     """
     dtype, device = condition.context.dtype, condition.context.device
     times = rounded_times(times, dtype)
     latents = latents.to(device, torch.float32)
     momentum: Tensor | None = None
+    phases = [_Phase(transformer, each, guidance) for each in (condition, later or condition)]
     for step, (time, following) in enumerate(zip(times, [*times[1:], 0.0], strict=True)):
-        now = later if later is not None and step >= switch_step else condition
+        now = phases[later is not None and step >= switch_step]
         if guidance is not None and guidance.acts_at(time):
-            wanted, unwanted = _both_velocities(transformer, latents, time, now, guidance.null)
+            wanted, unwanted = now.both_velocities(latents, time)
             if guidance.method == "apg":
                 velocity, momentum = adaptive_projected(wanted, unwanted, guidance.scale, momentum)
             else:
                 velocity = angle_guided(latents, time, wanted, unwanted, guidance.scale)
         else:
-            velocity = _velocity(transformer, latents, time, now)
+            velocity = now.velocity(latents, time)
         latents = latents - (time - following) * velocity
         yield latents
 
@@ -170,31 +243,6 @@ def angle_guided(
     gain = torch.where(angle.sin() > 1e-3, turn.sin() / angle.sin(), weight)
     turned = turn.cos() * target + gain * across
     return ((start - turned) / time).to(latents.device, latents.dtype)
-
-
-def _velocity(transformer: nn.Module, latents: Tensor, time: float, condition: Condition) -> Tensor:
-    dtype = condition.context.dtype
-    times = torch.full((latents.shape[0],), time, dtype=dtype, device=latents.device)
-    return transformer(
-        hidden_states=latents.to(dtype),
-        timestep=times,
-        timestep_r=times,
-        encoder_hidden_states=condition.states,
-        context_latents=condition.context,
-        return_dict=False,
-    )[0].float()
-
-
-def _both_velocities(
-    transformer: nn.Module, latents: Tensor, time: float, condition: Condition, null: Tensor
-) -> tuple[Tensor, Tensor]:
-    """With and without the condition, in one batch; the context is the same in both halves."""
-    silent = null.to(condition.states).expand_as(condition.states)
-    both = Condition(
-        torch.cat([condition.states, silent]), torch.cat([condition.context, condition.context])
-    )
-    wanted, unwanted = _velocity(transformer, torch.cat([latents, latents]), time, both).chunk(2)
-    return wanted, unwanted
 
 
 def _double(tensor: Tensor) -> Tensor:

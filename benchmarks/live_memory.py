@@ -1,7 +1,8 @@
 """The bytes that a training step holds at its peak, counted on tensors that have no data.
 
-The real transformer with a real adapter runs forward and backward under ``FakeTensorMode``; whatever
-storage comes to be is counted until it is freed. Attention is the variable-length kernel's stand-in.
+The real transformer with a real adapter runs forward and backward under ``FakeTensorMode``;
+whatever storage comes to be is counted until it is freed. Attention is the stand-in of the
+variable-length kernel, autocast that of the CPU.
 """
 
 import weakref

@@ -6,21 +6,24 @@ import pytest
 import torch
 
 from acestep.config import TrainConfig
-from acestep.training.pacing import ENOUGH_PATCHES, choose_pace
+from acestep.speed.pace import Choice
+from acestep.training.filling import Before
+from acestep.training.pacing import choose_pace
 
 CPU = torch.device("cpu")
 
 
 def pace(samples=4, device=CPU, **knobs):
     config = TrainConfig(tensors=Path("-"), gradient_checkpointing="off", **knobs)
-    return choose_pace(config, None, [], samples, device, torch.float32)
+    precision = Choice("float32", "a test")
+    return choose_pace(config, None, [], samples, device, precision, Before())
 
 
-def test_clips_go_together_where_a_gpu_has_several():
+def test_clips_go_one_by_one_unless_a_gpu_has_several():
+    """How many go together there: ``test_filling``."""
     cuda = torch.device("cuda")
     assert pace().patches_at_once.value == 0
     assert pace(1, cuda).patches_at_once.value == 0
-    assert pace(2, cuda).patches_at_once.value == ENOUGH_PATCHES
     assert pace(patches_at_once=70).patches_at_once.value == 70
     assert pace(1, cuda, patches_at_once=0).patches_at_once.why == "as asked for"
 

@@ -5,6 +5,8 @@ from functools import cache
 from math import ceil
 from typing import Any
 
+import torch
+
 from acestep.config import TrainConfig
 from acestep.model.shape import Shape
 from acestep.speed.levels import LEVELS, Level
@@ -29,7 +31,12 @@ class Before:
 
 
 def choose_filling(
-    config: TrainConfig, transformer: Any, clips: list[Clip], samples_here: int, before: Before
+    config: TrainConfig,
+    transformer: Any,
+    clips: list[Clip],
+    samples_here: int,
+    device: torch.device,
+    before: Before,
 ) -> tuple[Choice, Choice]:
     """The level of checkpointing, and how many patches go through the model together.
 
@@ -38,8 +45,6 @@ def choose_filling(
     :mod:`acestep.speed.memory`, so that the longest clip fits into what is free and within
     ``--memory-limit``.
     """
-    device = transformer.proj_in_conv.weight.device
-    longest = max(patches_of(clip, transformer.patch_size) for clip in clips)
     at_once = asked_at_once(config, samples_here, device.type, before)
     word = config.gradient_checkpointing
     if word != "auto" and at_once is not None and before.level is None:
@@ -48,6 +53,7 @@ def choose_filling(
         least = Choice("full", "a split base is one that does not fit")
         level = least if word == "auto" else Choice(word, "as asked for")
         return level, at_once or Choice(ENOUGH_PATCHES, "as far as this fills the GPU")
+    longest = max(patches_of(clip, transformer.patch_size) for clip in clips)
     levels = LEVELS if word == "auto" else (LEVELS[LEVELS.index(word)],)
     asked = min(int(at_once.value) if at_once else 0, samples_here * longest)
     enough = ENOUGH_PATCHES if at_once is None else 0

@@ -30,7 +30,7 @@ def choose_pace(
     """
     dtype = dtype_of(precision)
     kernel, why = choose_kernel(device, dtype)
-    level, at_once = choose_filling(config, transformer, clips, samples_here, before)
+    level, at_once = choose_filling(config, transformer, clips, samples_here, device, before)
     return Pace(
         precision=precision,
         base_precision=_base_precision(config, precision),

@@ -18,7 +18,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale
 
     ``[B, G, N, D]`` queries, ``[B, G, M, D]`` keys and values; ``mask`` is additive and broadcast.
     """
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16 and products_are_faster():
+    half = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if half and not torch.compiler.is_compiling() and products_are_faster():
         return written_out(query, key, value, mask, scale)
     return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
 

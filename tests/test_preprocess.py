@@ -13,7 +13,7 @@ from acestep.config import PreprocessConfig
 from acestep.data.audio import RATE, write_audio
 from acestep.data.tensors import load_record, load_samples, read_manifest
 from acestep.errors import DatasetError, ModelError, TensorError
-from acestep.events import Finished, Notice, Skipped
+from acestep.events import Finished, Notice, Progress, Skipped
 from acestep.preprocess import preprocess
 
 
@@ -301,6 +301,68 @@ def test_vae_and_text_encoder_are_never_in_memory_together(dataset, tmp_path, mo
     monkeypatch.setattr(module, "load_text_encoder", load_text)
     run(dataset, tmp_path / "tensors")
     assert "vae" in alive
+
+
+def latents_of(folder):
+    return [sample.latents for sample in load_samples(folder, read_manifest(folder))]
+
+
+def test_processes_that_read_ahead_change_no_bit(dataset, tmp_path):
+    """Skipped songs, segments and facts too are the same."""
+    values = json.loads(dataset.read_text())
+    (dataset.parent / "broken.mp3").write_bytes(b"not audio")
+    values["samples"].insert(1, {"audio_path": "broken.mp3", "caption": "x"})
+    dataset.write_text(json.dumps(values))
+    here = run(dataset, tmp_path / "here", workers=0, segment_seconds=1.2)
+    there = run(dataset, tmp_path / "there", workers=2, segment_seconds=1.2)
+    skipped = [
+        [event for event in events if isinstance(event, Skipped)] for events in (here, there)
+    ]
+    assert skipped[0] == skipped[1] != []
+    assert finished(here) == finished(there)
+    pairs = zip(latents_of(tmp_path / "here"), latents_of(tmp_path / "there"), strict=True)
+    assert all(one.equal(other) for one, other in pairs)
+
+
+def test_a_run_says_how_it_encodes(dataset, tmp_path):
+    lines = [e.message for e in run(dataset, tmp_path / "t", workers=1) if isinstance(e, Notice)]
+    for begin in ("autoencoder: channels last", "tiles at once: 1", "reading processes: 1 (as"):
+        assert any(line.startswith(begin) for line in lines), lines
+    again = [e.message for e in run(dataset, tmp_path / "t") if isinstance(e, Notice)]
+    assert not any("autoencoder" in line for line in again)
+
+
+def test_latents_in_bfloat16_are_close_and_made_anew_when_that_changes(dataset, tmp_path):
+    run(dataset, tmp_path / "t")
+    exact = latents_of(tmp_path / "t")
+    facts = finished(run(dataset, tmp_path / "t", audio_precision="bfloat16"))
+    assert facts["audio_encoded"] == 3
+    near = latents_of(tmp_path / "t")
+    assert read_manifest(tmp_path / "t").settings["audio_precision"] == "bfloat16"
+    for one, other in zip(near, exact, strict=True):
+        assert one.dtype == torch.float32
+        assert 1e-5 < (one - other).norm() / other.norm() < 0.05
+    assert finished(run(dataset, tmp_path / "t"))["audio_encoded"] == 3
+    assert all(a.equal(b) for a, b in zip(latents_of(tmp_path / "t"), exact, strict=True))
+
+
+def test_a_run_that_is_left_ends_its_readers(dataset, tmp_path, monkeypatch):
+    module, kept = sys.modules["acestep.preprocess"], []
+    real = module.ReadAhead
+
+    def remembered(*args):
+        kept.append(real(*args))
+        return kept[-1]
+
+    monkeypatch.setattr(module, "ReadAhead", remembered)
+    config = PreprocessConfig(dataset=dataset, output=tmp_path / "t", device="cpu", workers=2)
+    events = preprocess(config)
+    for event in events:
+        if isinstance(event, Progress):
+            break
+    assert kept[0]._processes._all
+    events.close()
+    assert kept[0]._processes._all == []
 
 
 PEAK = """

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from acestep.config import PreprocessConfig
-from acestep.data.audio import RATE, inspect_audio
+from acestep.data.audio import RATE
 from acestep.data.files import file_digest
+from acestep.data.readahead import ReadAhead
 from acestep.data.segments import cut_song, segment_lyrics
 from acestep.data.song import Dataset, PromptLabels, Song
 from acestep.data.tensors import (
@@ -61,11 +62,34 @@ class Work:
     dtype: torch.dtype
 
 
-def plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
-    """Add the song's samples to the jobs, or say why there are none."""
+@dataclass(frozen=True)
+class _Found:
+    """A song's file; ``seconds`` is 0 where nothing knows its length yet."""
+
+    song: Song
+    path: Path
+    digest: str
+    seconds: float
+
+
+def plan(work: Work, songs: list[Song], readers: ReadAhead, jobs: list[Job]) -> Iterator[Event]:
+    """Add the songs' samples to the jobs, or say of a song why there are none."""
+    found: list[_Found] = []
+    for song in songs:
+        yield from _find(work, song, found)
+    facts = readers.facts([each.path for each in found if not each.seconds])
+    for each in found:
+        look = None if each.seconds else next(facts)
+        if isinstance(look, AudioError):
+            yield Skipped(each.song.audio_path, str(look), look.hint)
+            continue
+        yield from _cut(work, each, look.seconds if look else each.seconds, jobs)
+
+
+def _find(work: Work, song: Song, found: list[_Found]) -> Iterator[Event]:
+    """Look for a song's file, unless it has no words."""
     config = work.config
-    labels = work.dataset.prompt_labels(song)
-    if not labels.caption.strip():
+    if not work.dataset.prompt_labels(song).caption.strip():
         yield Skipped(
             song.audio_path,
             "it has no caption and the dataset has no tag",
@@ -75,10 +99,16 @@ def plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
     path = work.dataset.resolve(song)
     try:
         digest = _digest(path)
-        seconds = known_seconds(config.output, song.id, digest) or inspect_audio(path).seconds
     except AudioError as error:
         yield Skipped(song.audio_path, str(error), error.hint)
         return
+    seconds = known_seconds(config.output, song.id, digest) or 0.0
+    found.append(_Found(song, path, digest, seconds))
+
+
+def _cut(work: Work, found: _Found, seconds: float, jobs: list[Job]) -> Iterator[Event]:
+    """Add the samples of a song that lasts so long."""
+    config, song, path = work.config, found.song, found.path
     if seconds > config.max_seconds:
         yield Notice(
             f"the first {config.max_seconds:g} s of {seconds:.0f} s are used (--max-seconds)",
@@ -88,7 +118,7 @@ def plan(work: Work, song: Song, jobs: list[Job]) -> Iterator[Event]:
     for number, (start, length) in enumerate(parts):
         suffix = f"_{number}" if len(parts) > 1 else ""
         file = config.output / f"sample_{song.id}{suffix}.pt"
-        jobs.append(Job(song, path, digest, seconds, start, length, file))
+        jobs.append(Job(song, path, found.digest, seconds, start, length, file))
 
 
 def stale_audio(work: Work, job: Job) -> str:
@@ -129,6 +159,8 @@ def labels_of(work: Work, job: Job, frames: int) -> PromptLabels:
 def audio_fingerprint(work: Work, job: Job) -> str:
     """What a sample's audio part is made from, as a hash."""
     made_from = [job.file_digest, job.start, job.length, work.config.seed, RATE]
+    if work.config.audio_precision != "float32":
+        made_from.append(work.config.audio_precision)
     return fingerprint([FORMAT, work.model.fingerprint, *made_from])
 
 

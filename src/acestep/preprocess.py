@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from acestep.checking.labels import SAID_LATER, told
 from acestep.config import PreprocessConfig
-from acestep.data.audio import stream_audio
+from acestep.data.readahead import Cut, ReadAhead
 from acestep.data.song import load_dataset
 from acestep.data.tensors import (
     MANIFEST,
@@ -48,9 +48,18 @@ from acestep.outdated import (
     text_fingerprint,
 )
 from acestep.processes import join
+from acestep.speed.convolutions import layout
+from acestep.speed.encoding import readers, tiles_at_once
 
 # What decides the tensors beside the songs, their labels and the model
-SETTINGS = ("max_seconds", "segment_seconds", "tile_seconds", "chunk_mask", "seed")
+SETTINGS = (
+    "max_seconds",
+    "segment_seconds",
+    "tile_seconds",
+    "audio_precision",
+    "chunk_mask",
+    "seed",
+)
 TEXTS_PER_VISIT = 64  # with --offload, texts encoded before the encoders change places
 
 
@@ -143,8 +152,8 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
 def _outlook(work: Work) -> Iterator[Event]:
     """What a run would encode, and why; nothing is written."""
     jobs: list[Job] = []
-    for song in work.dataset.songs:
-        yield from plan(work, song, jobs)
+    with ReadAhead(int(readers(work.config.workers, work.processes.device).value)) as ahead:
+        yield from plan(work, work.dataset.songs, ahead, jobs)
     rows = []
     for job in jobs:
         why = stale_audio(work, job)
@@ -160,14 +169,18 @@ def _outlook(work: Work) -> Iterator[Event]:
 def _encode_share(work: Work, share: Share) -> Iterator[Event]:
     """Both passes over this process's songs."""
     jobs: list[Job] = []
-    for song in work.dataset.songs[work.processes.rank :: work.processes.world]:
-        yield from plan(work, song, jobs)
-    manifest = work.config.output / MANIFEST
-    stale = [job for job in jobs if stale_audio(work, job)]
-    if stale:
-        manifest.unlink(missing_ok=True)  # it is never there while samples change under it
     failed: list[Job] = []
-    yield from _audio_pass(work, stale, failed)
+    manifest = work.config.output / MANIFEST
+    reading = readers(work.config.workers, work.processes.device)
+    with ReadAhead(int(reading.value)) as ahead:
+        songs = work.dataset.songs[work.processes.rank :: work.processes.world]
+        yield from plan(work, songs, ahead, jobs)
+        stale = [job for job in jobs if stale_audio(work, job)]
+        if stale:
+            manifest.unlink(missing_ok=True)  # it is never there while samples change under it
+            if work.processes.is_main:
+                yield reading.notice("reading processes")
+        yield from _audio_pass(work, stale, ahead, failed)
     share.audio_encoded = len(stale) - len(failed)
     jobs = [job for job in jobs if job not in failed]
     stale = [job for job in jobs if stale_text(work, job)]
@@ -178,17 +191,29 @@ def _encode_share(work: Work, share: Share) -> Iterator[Event]:
     share.names = [job.file.name for job in jobs]
 
 
-def _audio_pass(work: Work, jobs: list[Job], failed: list[Job]) -> Iterator[Event]:
+def _audio_pass(
+    work: Work, jobs: list[Job], ahead: ReadAhead, failed: list[Job]
+) -> Iterator[Event]:
     """Encode audio, with nothing but the VAE in memory."""
     if not jobs:
         return
-    vae = load_vae(work.model, work.processes.device)
-    for done, job in enumerate(jobs):
+    config, device = work.config, work.processes.device
+    dtype = choose_dtype(device, config.audio_precision)
+    vae = load_vae(work.model, device, dtype)
+    tiles = tiles_at_once(vae.config, device, dtype, config.tile_seconds)
+    if work.processes.is_main:
+        yield layout(device).notice("autoencoder")
+        yield tiles.notice("tiles at once")
+    streams = ahead.streams([Cut(job.path, job.start, job.length) for job in jobs])
+    for done, (job, blocks) in enumerate(zip(jobs, streams, strict=True)):
         yield Progress("preprocess", done, len(jobs), f"audio: {job.name}")
         try:
-            blocks = stream_audio(job.path, start=job.start, seconds=job.length)
             latents = encode_audio(
-                vae, blocks, seed=work.config.seed, tile_seconds=work.config.tile_seconds
+                vae,
+                blocks,
+                seed=config.seed,
+                tile_seconds=config.tile_seconds,
+                at_once=int(tiles.value),
             )
         except AudioError as error:
             failed.append(job)
@@ -209,7 +234,7 @@ def _audio_pass(work: Work, jobs: list[Job], failed: list[Job]) -> Iterator[Even
         )
     yield Progress("preprocess", len(jobs), len(jobs), "audio")
     del vae
-    free_memory(work.processes.device)
+    free_memory(device)
 
 
 def _text_pass(work: Work, jobs: list[Job]) -> Iterator[Event]:

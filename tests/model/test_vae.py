@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from acestep.errors import AudioError
+from acestep.errors import AceStepWarning, AudioError
 from acestep.model import vae as tiles
 from acestep.model.base import find_model, load_vae
 from acestep.model.vae import (
@@ -80,6 +80,72 @@ def test_tiles_of_the_small_models_autoencoder(mini, tile_seconds):
     ours = joined(mini, audio, tile_seconds)
     assert ours[2] > 1
     assert furthest(ours[0], mean) < 1e-5 and furthest(ours[1], deviation) < 1e-5
+
+
+@pytest.mark.parametrize("at_once", [2, 3, 8])
+@pytest.mark.parametrize("samples", [HOP * 97 + 37, HOP * (7 + 12 * 6), HOP * 11])
+def test_several_tiles_in_one_pass_give_the_same(tiny, at_once, samples):
+    audio, sizes = noise(samples), []
+    hook = tiny.encoder.register_forward_pre_hook(
+        lambda module, inputs: sizes.append(inputs[0].shape[0])
+    )
+    one = encode_audio(tiny, audio, seed=5, tile_seconds=0.48)
+    alone, together = len(sizes), encode_audio(
+        tiny, audio, seed=5, tile_seconds=0.48, at_once=at_once
+    )  # fmt: skip
+    hook.remove()
+    assert furthest(together, one) < 1e-5
+    assert sum(sizes[alone:]) == alone and max(sizes[alone:]) <= at_once
+    assert samples == HOP * 11 or max(sizes[alone:]) == min(at_once, alone - 1)
+
+
+def test_all_tiles_but_the_last_are_of_one_length(tiny):
+    lengths = []
+    hook = tiny.encoder.register_forward_pre_hook(
+        lambda module, inputs: lengths.append(inputs[0].shape[-1])
+    )
+    for _ in encode_tiles(tiny, noise(HOP * 100 + 900), tile_seconds=0.6):
+        pass
+    hook.remove()
+    assert len(lengths) > 4 and set(lengths[:-1]) == {29 * HOP} and lengths[-1] < 44 * HOP
+
+
+@pytest.mark.filterwarnings("ignore:.*tiles of audio at once")
+def test_tiles_that_do_not_fit_into_memory_together_are_halved(tiny):
+    audio = noise(HOP * 100)
+    wanted = encode_audio(tiny, audio, seed=1, tile_seconds=0.48)
+    sizes = []
+
+    def full(module, inputs):
+        sizes.append(inputs[0].shape[0])
+        if sizes[-1] > 1:
+            raise torch.OutOfMemoryError("no more")
+
+    hook = tiny.encoder.register_forward_pre_hook(full)
+    with pytest.warns(AceStepWarning, match="4 tiles of audio at once do not fit"):
+        halved = encode_audio(tiny, audio, seed=1, tile_seconds=0.48, at_once=4)
+    hook.remove()
+    assert halved.equal(wanted) and sizes[:4] == [4, 2, 1, 1]
+
+
+def test_noise_at_once_is_noise_frame_by_frame():
+    for frames, channels in ((1, 64), (77, 64), (40, 16), (5, 8), (3, 48)):
+        one, other = (torch.Generator().manual_seed(3) for _ in range(2))
+        single = torch.stack([torch.randn(channels, generator=one) for _ in range(frames)])
+        assert tiles._noise(frames, channels, other).equal(single)
+        assert torch.randn(8, generator=one).equal(torch.randn(8, generator=other))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_a_gpu_gives_what_the_cpu_gives(tiny, at_once):
+    model = find_model(str(GOLDEN / "upstream_tiny" / "acestep-v15-turbo"))
+    there = load_vae(model, torch.device("cuda"))
+    audio = noise(HOP * 150 + 77)
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        have = encode_audio(there, audio, seed=2, tile_seconds=0.6, at_once=at_once)
+    assert have.device.type == "cpu"
+    assert furthest(have, encode_audio(tiny, audio, seed=2)) < 1e-4
 
 
 def test_reaches(tiny, mini):
@@ -170,8 +236,8 @@ def test_a_long_song_is_read_and_encoded_piece_by_piece(tiny):
         lambda module, inputs: lengths.append(inputs[0].shape[-1])
     )
     first = encode_tiles(tiny, song(), tile_seconds=2.0)
-    next(first)
-    assert taken == 3  # a tile of two seconds and what its end needs to hear
-    frames = 50 + sum(len(mean) for mean, _ in first)
+    frames = len(next(first)[0])
+    assert taken == 3  # two seconds, and what their beginning and end need to hear
+    frames += sum(len(mean) for mean, _ in first)
     hook.remove()
     assert frames == 500 and max(lengths) <= (50 + 7 + 7) * HOP

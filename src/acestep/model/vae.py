@@ -7,14 +7,17 @@ no more memory than a few minutes.
 """
 
 import math
+import warnings
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from acestep.errors import AudioError
+from acestep.errors import AceStepWarning, AudioError
 
 DECODE_TILE = 512  # latent frames decoded at a time, 20.5 s
 
@@ -29,6 +32,7 @@ def encode_audio(
     *,
     seed: int,
     tile_seconds: float = 30.0,
+    at_once: int = 1,
 ) -> Tensor:
     """Latents ``[1, T, C]`` of 48 kHz stereo, float32 on the CPU; ``T = floor(samples / hop)``.
 
@@ -43,42 +47,32 @@ def encode_audio(
     """
     generator = torch.Generator("cpu").manual_seed(seed)
     tiles = []
-    for mean, deviation in encode_tiles(vae, blocks, tile_seconds=tile_seconds):
-        noise = [torch.randn(mean.shape[1], generator=generator) for _ in mean]
-        tiles.append(mean + deviation * torch.stack(noise))
+    for mean, deviation in encode_tiles(vae, blocks, tile_seconds=tile_seconds, at_once=at_once):
+        tiles.append(mean + deviation * _noise(len(mean), mean.shape[1], generator))
     return torch.cat(tiles)[None]
 
 
 @torch.no_grad()
 def encode_tiles(
-    vae: Any, blocks: Iterable[np.ndarray] | np.ndarray, *, tile_seconds: float = 30.0
+    vae: Any,
+    blocks: Iterable[np.ndarray] | np.ndarray,
+    *,
+    tile_seconds: float = 30.0,
+    at_once: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Mean and deviation of successive stretches of audio, each ``[frames, C]`` float32, CPU.
 
-    Put together they are what the encoder says of the whole audio in one pass.
+    Put together they are what the encoder says of the whole audio in one pass. ``at_once`` tiles go
+    through it together. A GPU has the next ones to do before those that are done are taken.
     """
-    hop = math.prod(vae.config["downsampling_ratios"])
-    before, after = encoder_reach(vae.config)
-    step = max(1, round(tile_seconds * vae.config["sampling_rate"] / hop))  # frames
-    held = np.empty((2, 0), dtype=np.float32)  # audio from frame `start` on
-    start = done = samples = 0
-    for block in _pieces(blocks, step * hop):
-        samples += block.shape[1]
-        held = np.concatenate([held, block], axis=1)
-        while held.shape[1] >= (done - start + step + after) * hop:
-            tile = held[:, : (done - start + step + after) * hop]
-            yield _posterior(vae, tile, done - start, step)
-            done += step
-            held = held[:, max(0, done - before - start) * hop :].copy()
-            start = max(start, done - before)
-    frames = samples // hop
-    if frames == 0:
-        raise AudioError(
-            f"{samples} samples are too short to encode: one frame takes {hop}",
-            hint="Leave the file out, or use a longer one.",
-        )
-    if frames > done:
-        yield _posterior(vae, held, done - start, frames - done)
+    ahead = 1 if next(vae.parameters()).device.type == "cuda" else 0
+    launched: deque[_Pass] = deque()
+    for tiles in _alike(_tiles(vae.config, blocks, tile_seconds), at_once):
+        launched.extend(_launch(vae, tiles))
+        while len(launched) > ahead:
+            yield from launched.popleft().posteriors()
+    for each in launched:
+        yield from each.posteriors()
 
 
 @torch.no_grad()
@@ -129,18 +123,120 @@ def decoder_reach(config: Mapping[str, Any]) -> tuple[int, int]:
     return _EDGE_TAPS - low, high + _EDGE_TAPS
 
 
+@dataclass(frozen=True)
+class _Tile:
+    """Audio ``[2, n]`` whose encoding counts for ``frames`` frames, from its frame ``skip`` on."""
+
+    audio: np.ndarray
+    skip: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """Tiles that went through the encoder together, and what it says, once ``copied``."""
+
+    tiles: list[_Tile]
+    states: Tensor
+    copied: torch.cuda.Event | None
+
+    def posteriors(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Mean and deviation of each tile's frames."""
+        if self.copied:
+            self.copied.synchronize()
+        for tile, states in zip(self.tiles, self.states, strict=True):
+            mean, scale = states[:, tile.skip : tile.skip + tile.frames].T.chunk(2, dim=1)
+            yield mean, nn.functional.softplus(scale) + 1e-4
+
+
+def _tiles(
+    config: Mapping[str, Any], blocks: Iterable[np.ndarray] | np.ndarray, seconds: float
+) -> Iterator[_Tile]:
+    """The audio in tiles that overlap; all but the last are of one length.
+
+    Nothing comes before the first, so as many more of its own frames count.
+    """
+    hop = math.prod(config["downsampling_ratios"])
+    before, after = encoder_reach(config)
+    step = max(1, round(seconds * config["sampling_rate"] / hop))  # frames
+    length = (before + step + after) * hop
+    held = np.empty((2, 0), dtype=np.float32)  # audio from frame `start` on
+    start = done = samples = 0
+    for block in _pieces(blocks, step * hop):
+        samples += block.shape[1]
+        held = np.concatenate([held, block], axis=1)
+        while held.shape[1] >= length:
+            frames = start + before + step - done
+            yield _Tile(held[:, :length], done - start, frames)
+            done += frames
+            start = done - before
+            held = held[:, step * hop :].copy()
+    frames = samples // hop
+    if frames == 0:
+        raise AudioError(
+            f"{samples} samples are too short to encode: one frame takes {hop}",
+            hint="Leave the file out, or use a longer one.",
+        )
+    if frames > done:
+        yield _Tile(held, done - start, frames - done)
+
+
+def _alike(tiles: Iterable[_Tile], most: int) -> Iterator[list[_Tile]]:
+    """Successive tiles of equal length, up to ``most`` together."""
+    group: list[_Tile] = []
+    for tile in tiles:
+        if group and tile.audio.shape != group[0].audio.shape:
+            yield group
+            group = []
+        group.append(tile)
+        if len(group) == most:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _launch(vae: Any, tiles: list[_Tile]) -> list[_Pass]:
+    """Put tiles through the encoder: together, or in halves where memory does not suffice."""
+    try:
+        return [_encode(vae, tiles)]
+    except torch.OutOfMemoryError:
+        if len(tiles) == 1:
+            raise
+    warnings.warn(
+        f"{len(tiles)} tiles of audio at once do not fit into memory; half of them do the same",
+        AceStepWarning,
+        stacklevel=2,
+    )
+    half = len(tiles) // 2
+    return _launch(vae, tiles[:half]) + _launch(vae, tiles[half:])
+
+
+def _encode(vae: Any, tiles: list[_Tile]) -> _Pass:
+    """One pass of the encoder; copies to and from a GPU do not wait for it."""
+    weight = next(vae.parameters())
+    signal = torch.from_numpy(np.stack([tile.audio for tile in tiles]).astype(np.float32))
+    if weight.device.type != "cuda":
+        states = vae.encoder(signal.to(device=weight.device, dtype=weight.dtype))
+        return _Pass(tiles, states.float().cpu(), None)
+    signal = signal.pin_memory().to(weight.device, non_blocking=True)
+    states = vae.encoder(signal.to(weight.dtype)).float()
+    result = torch.empty(states.shape, pin_memory=True).copy_(states, non_blocking=True)
+    copied = torch.cuda.Event()
+    copied.record()
+    return _Pass(tiles, result, copied)
+
+
+def _noise(frames: int, channels: int, generator: torch.Generator) -> Tensor:
+    """Normal noise ``[frames, channels]``, the same as drawn one frame after another."""
+    if channels % 16 == 0:  # torch draws in sixteens, so here all at once is the same
+        return torch.randn(frames, channels, generator=generator)
+    return torch.stack([torch.randn(channels, generator=generator) for _ in range(frames)])
+
+
 def _pieces(blocks: Iterable[np.ndarray] | np.ndarray, size: int) -> Iterator[np.ndarray]:
     """The same audio in blocks of at most ``size`` samples."""
     for block in [blocks] if isinstance(blocks, np.ndarray) else blocks:
         assert block.ndim == 2 and block.shape[0] == 2, f"audio must be [2, n], is {block.shape}"
         for first in range(0, block.shape[1], size):
             yield block[:, first : first + size]
-
-
-def _posterior(vae: Any, audio: np.ndarray, skip: int, frames: int) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of ``frames`` frames of a tile, from its frame ``skip`` on."""
-    weight = next(vae.parameters())
-    signal = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
-    states = vae.encoder(signal.to(device=weight.device, dtype=weight.dtype)).float()
-    mean, scale = states[0, :, skip : skip + frames].cpu().T.chunk(2, dim=1)
-    return mean, nn.functional.softplus(scale) + 1e-4

@@ -22,6 +22,11 @@ class Choice:
             return "on" if self.value else "off"
         return str(self.value)
 
+    def notice(self, name: str) -> Notice:
+        """A line for the start of a run; a warning where something faster could not be had."""
+        line = f"{name}: {self.word} ({self.why})"
+        return Notice(line, "warning" if self.slower else "info")
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -55,9 +60,5 @@ class Pace:
 
     def notices(self) -> list[Notice]:
         """One line a switch; a warning where something faster could not be had."""
-        lines = []
-        for field in fields(self):
-            choice = getattr(self, field.name)
-            line = f"{field.name.replace('_', ' ')}: {choice.word} ({choice.why})"
-            lines.append(Notice(line, "warning" if choice.slower else "info"))
-        return lines
+        names = [field.name for field in fields(self)]
+        return [getattr(self, name).notice(name.replace("_", " ")) for name in names]

@@ -15,7 +15,17 @@ from acestep.web.safety import problem_html
 from acestep.web.words import language_of, say, t
 from acestep.web.workspace import Workspace
 
-_MORE = ("device", "precision", "max_seconds", "segment_seconds", "tile_seconds", "seed", "offload")
+_MORE = (
+    "device",
+    "precision",
+    "audio_precision",
+    "max_seconds",
+    "segment_seconds",
+    "tile_seconds",
+    "workers",
+    "seed",
+    "offload",
+)
 
 
 def build(workspace: Workspace) -> None:

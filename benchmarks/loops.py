@@ -24,6 +24,7 @@ from acestep.speed.levels import apply_level
 from acestep.speed.pace import Choice
 from acestep.training.clips import make_clips, split_clips
 from acestep.training.optim import make_optimizer
+from acestep.training.filling import Before
 from acestep.training.pacing import choose_pace
 from acestep.training.run import RunFolder
 from acestep.training.session import Session
@@ -94,7 +95,8 @@ def session_of(
     clips = make_clips(songs, device, dtype)
     plan = make_plan(config, model, len(songs), 1)
     precision = Choice(str(dtype).removeprefix("torch."), "as asked for")
-    pace = choose_pace(config, transformer, clips, plan.samples_per_step, device, precision)
+    here = plan.samples_per_step
+    pace = choose_pace(config, transformer, clips, here, device, precision, Before())
     apply_level(transformer, pace.level)
     width = clips[0].condition.shape[-1]
     return Session(

@@ -18,8 +18,10 @@ from torch.utils._pytree import tree_iter
 from acestep.adapters.attach import attach, trainable_parameters
 from acestep.config import TrainConfig
 from acestep.model.flow import frame_losses
+from acestep.model.shape import Shape
 from acestep.speed.attention import WindowAttention, _prepare
 from acestep.speed.levels import apply_level
+from acestep.speed.precision import Int8, StoredLinear, store_layers
 
 SIZES = {
     "2B": {},
@@ -31,6 +33,25 @@ SIZES = {
         "encoder_hidden_size": 2048,
     },
 }
+# Shapes about as wide, so that what depends on which width can be told apart
+RELATIVES = {
+    "narrow": {"hidden_size": 1536, "intermediate_size": 5120},
+    "wide": {"hidden_size": 3072, "intermediate_size": 9728, "num_attention_heads": 24},
+    "many heads": {"intermediate_size": 8192, "num_attention_heads": 24},
+}
+
+
+def shape_of(size, layers=None):
+    """The same as the formula knows it."""
+    sizes = (SIZES | RELATIVES)[size]
+    return Shape(
+        layers or sizes.get("num_hidden_layers", 24),
+        sizes.get("hidden_size", 2048),
+        sizes.get("intermediate_size", 6144),
+        sizes.get("num_attention_heads", 16),
+        sizes.get("num_key_value_heads", 8),
+        128,
+    )
 
 
 class Live(TorchDispatchMode):
@@ -71,18 +92,15 @@ def step_bytes(
     *,
     layers=None,
     condition=200,
-    clips=1,
     dtype=torch.bfloat16,
-    store=None,
+    int8=False,
     **knobs,
 ):
     """Bytes before, and at the peak of, one forward and backward pass. AdamW's moments count, and
     gradients from the beginning, as when they are summed over clips."""
-    transformer = bare(
-        SIZES[size] | ({} if layers is None else {"num_hidden_layers": layers}), dtype
-    )
-    if store is not None:
-        store(transformer)
+    transformer = bare(size, dtype, layers)
+    if int8:
+        store_layers(transformer, in_int8, torch.device("meta"))
     attach(transformer, TrainConfig(tensors="-", **knobs))
     apply_level(transformer, level)
     width = transformer.condition_embedder.in_features
@@ -94,11 +112,11 @@ def step_bytes(
         moments = [torch.zeros_like(one) for one in parameters for _ in range(2)]
         static = live.now
         inputs = (
-            torch.empty(clips, 2 * patches, 64),
-            torch.empty(clips, 2 * patches, 64),
-            torch.empty(clips),
-            torch.empty(clips, condition, width, dtype=dtype),
-            torch.empty(clips, 2 * patches, 128, dtype=dtype),
+            torch.empty(1, 2 * patches, 64),
+            torch.empty(1, 2 * patches, 64),
+            torch.empty(1),
+            torch.empty(1, condition, width, dtype=dtype),
+            torch.empty(1, 2 * patches, 128, dtype=dtype),
         )
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype != torch.float32):
             loss = frame_losses(transformer.train(), *inputs).mean()
@@ -107,13 +125,20 @@ def step_bytes(
     return static, live.peak
 
 
-def bare(shape, dtype):
+def bare(size, dtype, layers=None):
     """The transformer on no device at all, with the attention of CUDA."""
+    sizes = (SIZES | RELATIVES)[size] | ({} if layers is None else {"num_hidden_layers": layers})
     with torch.device("meta"), default_dtype(dtype):
-        transformer = AceStepTransformer1DModel(**shape)
+        transformer = AceStepTransformer1DModel(**sizes)
     transformer.set_attn_processor(WindowAttention("varlen", 128))
     transformer.register_forward_pre_hook(_prepare, with_kwargs=True)
     return transformer
+
+
+def in_int8(weight):
+    """As torchao stores it: one scale for a row."""
+    codes = torch.empty_like(weight, dtype=torch.int8)
+    return Int8(codes, torch.empty(weight.shape[0], 1, device=weight.device), weight.dtype)
 
 
 def take_place(transformer):
@@ -123,6 +148,12 @@ def take_place(transformer):
             if weight is not None:
                 there = torch.empty(weight.shape, dtype=weight.dtype)
                 module._parameters[name] = nn.Parameter(there, weight.requires_grad)
+        if isinstance(module, StoredLinear):
+            codes, scale = (
+                torch.empty(part.shape, dtype=part.dtype)
+                for part in (module.bits.codes, module.bits.scale)
+            )
+            module.bits = Int8(codes, scale, module.dtype)
         for name, weight in list(module._buffers.items()):
             if weight is not None:
                 module._buffers[name] = torch.empty(weight.shape, dtype=weight.dtype)

@@ -9,7 +9,6 @@ The peak is the allocator's: what was asked of it, without what CUDA itself take
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
 from typing import Literal
 
 from acestep.model.shape import Shape
@@ -75,22 +74,23 @@ class Load:
         """Bytes that lie there between steps, gradients counted."""
         return self.base + self.trained
 
-    def activations(self, patches: int, clips: int = 1) -> float:
+    def activations(self, patches: int, clips: float = 1) -> float:
         """Bytes that a pass of so many patches, padding counted, adds at its peak."""
         kind = (self.weights, self.adapter == "dora")
-        kept = self._bytes(KEPT[kind][self.level], patches, clips)
+        kept = self.bytes_of(KEPT[kind][self.level], patches, clips)
         if self.compiled and self.level == "none":
             kept *= COMPILED
-        working = self._bytes(WORKING[kind][self.level], patches, clips)
+        working = self.bytes_of(WORKING[kind][self.level], patches, clips)
         if self.base_precision in STORED:  # a layer's weight, while it is multiplied with
             working += self.width * self._largest
         return self.shape.layers * kept + working
 
-    def peak(self, patches: int, clips: int = 1) -> float:
+    def peak(self, patches: int, clips: float = 1) -> float:
         """Bytes allocated at the peak of a step whose largest pass has so many patches."""
         return self.static + self.activations(patches, clips)
 
-    def _bytes(self, each: Bytes, patches: int, clips: int) -> float:
+    def bytes_of(self, each: Bytes, patches: int, clips: float) -> float:
+        """So many bytes of each kind make how many, of one block."""
         shape, tokens = self.shape, self.condition * clips
         linears = shape.linears(self.targets)
         rows = [patches] * len(linears)
@@ -131,7 +131,7 @@ def choose(load: Load, longest: int, enough: int, room: float) -> Fit:
     """:func:`fill` by the model, over all levels."""
 
     def peak(level: Level, patches: int) -> float:
-        return replace(load, level=level).peak(patches, ceil(patches / longest))
+        return replace(load, level=level).peak(patches, patches / longest)
 
     return fill(peak, longest, enough, room)
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
-from math import ceil
 from typing import Any
 
 import torch
@@ -120,7 +119,7 @@ def _fit(
     condition = load.condition / longest
 
     def predicted(level: Level, patches: int) -> float:
-        return replace(load, level=level).peak(patches, ceil(patches / longest))
+        return replace(load, level=level).peak(patches, patches / longest)
 
     device = transformer.proj_in_conv.weight.device
     if device.type != "cuda":

@@ -18,10 +18,10 @@ from acestep.knobs import build
 from acestep.training.advice import Recommendation
 from acestep.training.advice import advise as recommend
 from acestep.training.afterwards import Afterwards, look_at_run
-from acestep.training.cost import Time
 from acestep.training.probe import is_cheap, time_steps
 from acestep.training.run import RunFolder
 from acestep.training.situation import Situation, look_at_dataset, look_at_tensors
+from acestep.training.timing import Time
 
 MARKS = {"red": "RED  ", "amber": "amber", "green": "green", "grey": "?    "}
 

@@ -36,6 +36,7 @@ from acestep.training.evaluate import is_sound
 from acestep.training.evidence import evaluation
 from acestep.training.fitting import step_that_fits
 from acestep.training.optim import learning_rate
+from acestep.training.outlook import outlook
 from acestep.training.pictures import Scalars, draw_losses
 from acestep.training.previews import Previews
 from acestep.training.reader import LossReader, diverged
@@ -55,8 +56,12 @@ def train(config: TrainConfig) -> Iterator[Event]:
     Ctrl-C, SIGTERM or a ``STOP`` file in the run folder finish the step, save, and end with a
     ``Stopped`` event. Raises ``TensorError``, ``ModelError``, ``AdapterError`` or ``ConfigError``
     if the parts do not fit together, and ``RunError`` if the run diverges (NaN or Inf), the disk is
-    full, memory runs out, or the folder holds another run; what was saved before stays.
+    full, memory runs out, or the folder holds another run; what was saved before stays. With
+    ``dry_run`` nothing is started: the events say what a run would take.
     """
+    if config.dry_run:
+        yield from outlook(config)
+        return
     with stop_signals() as stop, ExitStack() as held:
         try:
             yield from _train(config, stop, held)

@@ -86,18 +86,39 @@ def test_a_narrower_model_gets_a_higher_rate_a_lower_rank_and_fewer_epochs():
 
 def test_what_does_not_fit_is_said_and_cured():
     twelve = advise(replace(GUIDE, machine=named_machine("12GB")))
-    assert twelve.values()["gradient_checkpointing"] == "on" and twelve.memory.fits
+    assert twelve.values()["gradient_checkpointing"] == "products" and twelve.memory.fits
+    assert "base_precision" not in twelve.values()
     before = {one.knob for one in twelve.settings if one.verb == "preprocess"}
     assert before == {"offload", "tile_seconds"}
     large = advise(replace(GUIDE, machine=named_machine("200GB"), longest=60))
     assert large.values()["gradient_checkpointing"] == "auto"
     assert {one.verb for one in large.settings} == {"train"}
-    tight = replace(GUIDE, machine=named_machine("5GB"), longest=600)
-    assert any(one.knob == "segment_seconds" for one in advise(tight).settings)
-    hopeless = advise(replace(tight, base=find_base("acestep-v15-xl-base")))
+    xl = find_base("acestep-v15-xl-base")
+    eight = advise(replace(GUIDE, machine=named_machine("8GB"), base=xl))
+    assert eight.values()["base_precision"] == "int8" and eight.memory.fits
+    tight = replace(GUIDE, machine=named_machine("6GB"), longest=600, base=xl)
+    (cut,) = (one for one in advise(tight).settings if one.knob == "segment_seconds")
+    assert cut.value == 120
+    hopeless = advise(replace(tight, machine=named_machine("3GB")))
     assert not hopeless.memory.fits and "does not fit" in hopeless.memory.sentence
     assert "a card with" in hopeless.settings[-1].flag
     assert hopeless.settings[-1].knob not in hopeless.values()
+
+
+def test_a_card_that_is_here_measures_what_it_computes_again():
+    here = replace(named_machine("8GB"), here=True)
+    found = advise(replace(GUIDE, machine=here))
+    assert found.values()["gradient_checkpointing"] == "auto"
+    assert "patches_at_once" not in found.values()
+    (why,) = (one.reason for one in found.settings if one.knob == "gradient_checkpointing")
+    assert "measures" in why and "GiB" in why
+
+
+def test_fewer_patches_together_are_said_where_no_more_fit():
+    short = replace(GUIDE, longest=60, clip_seconds=60, machine=named_machine("12GB"), clips=40)
+    found = advise(short, {"batch_size": 4, "epochs": 500}).values()
+    assert 750 <= found["patches_at_once"] < 3000
+    assert advise(short, {"patches_at_once": 800}).estimate.switches["patches_at_once"].value == 800
 
 
 def test_what_is_given_stays_and_the_rest_follows_it():

@@ -6,6 +6,7 @@ from acestep.model.find import KNOWN, MINI, ModelRow, find_again, find_model, li
 from acestep.model.layout import BaseModel
 from acestep.model.load import (
     TIMBRE_FRAMES,
+    empty_transformer,
     load_audio_tokenizer,
     load_condition_encoder,
     load_null_condition,
@@ -22,6 +23,7 @@ __all__ = [
     "TIMBRE_FRAMES",
     "BaseModel",
     "ModelRow",
+    "empty_transformer",
     "find_again",
     "find_model",
     "list_models",

@@ -101,10 +101,10 @@ def find_model(name: str | None = None, *, download: bool = True) -> BaseModel:
     raise _not_here(wanted, problem)
 
 
-def find_again(source: str, made: Path) -> BaseModel:
+def find_again(source: str, made: Path, *, download: bool = True) -> BaseModel:
     """The model that ``made`` was made with, by the ``source`` that it remembers."""
     try:
-        return find_model(source)
+        return find_model(source, download=download)
     except ModelError as error:
         raise ModelError(
             f"{made} was made with a base model that is not there: {error}",

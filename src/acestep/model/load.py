@@ -55,6 +55,11 @@ def load_transformer(
     return transformer
 
 
+def empty_transformer(config: dict[str, Any]) -> AceStepTransformer1DModel:
+    """A transformer without weights: its modules by name, and their shapes."""
+    return _build(AceStepTransformer1DModel, config)
+
+
 def load_condition_encoder(
     model: BaseModel, device: torch.device, dtype: torch.dtype
 ) -> AceStepConditionEncoder:

@@ -9,6 +9,16 @@ from acestep.model.find import KNOWN, find_model
 from acestep.model.layout import BaseModel
 
 TIME_CHANNELS = 256  # of the sinusoids that a time is embedded with
+NAMES = {
+    "layers": "num_hidden_layers",
+    "width": "hidden_size",
+    "inner": "intermediate_size",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "head_dim": "head_dim",
+    "patch": "patch_size",
+    "channels": "audio_acoustic_hidden_dim",
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +33,10 @@ class Shape:
     head_dim: int
     patch: int = 2
     channels: int = 64
+
+    def config(self) -> dict[str, int]:
+        """The sizes as a transformer's config names them."""
+        return {theirs: vars(self)[ours] for ours, theirs in NAMES.items()}
 
     def linears(self, targets: str) -> list[tuple[int, int]]:
         """Inputs and outputs of the linear layers that ``targets`` means in one block.
@@ -101,21 +115,11 @@ def base_of(model: BaseModel) -> Base:
 
 
 def _read(config: Mapping[str, Any], model: BaseModel) -> Shape:
-    names = {
-        "layers": "num_hidden_layers",
-        "width": "hidden_size",
-        "inner": "intermediate_size",
-        "heads": "num_attention_heads",
-        "kv_heads": "num_key_value_heads",
-        "head_dim": "head_dim",
-        "patch": "patch_size",
-        "channels": "audio_acoustic_hidden_dim",
-    }
-    sizes = {ours: config.get(theirs) for ours, theirs in names.items()}
+    sizes = {ours: config.get(theirs) for ours, theirs in NAMES.items()}
     for ours, size in sizes.items():
         if not isinstance(size, int) or size < 1:
             raise ModelError(
-                f"the config of {model.name} has no {names[ours]} that can be read: {size!r}",
+                f"the config of {model.name} has no {NAMES[ours]} that can be read: {size!r}",
                 hint="download the model again, or name another with --model",
             )
     return Shape(**{name: int(size or 0) for name, size in sizes.items()})

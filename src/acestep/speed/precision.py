@@ -168,6 +168,12 @@ def stored_bytes(rows: int, columns: int, kept: str, width: int = 2) -> float:
             return rows * columns * width
 
 
+def check_storing(kept: str) -> None:
+    """Raise ``ConfigError`` if the library that stores a base so is not installed."""
+    if kept in STORED:
+        _storing(kept)
+
+
 def _storing(kept: str) -> Any:
     """What stores a weight. Raises ``ConfigError`` if its library is not installed."""
     store, library = {"int8": (_to_int8, "torchao"), "nf4": (_to_nf4, "bitsandbytes")}[kept]

@@ -30,7 +30,7 @@ from acestep.knobs import Knob, knobs, unknown
 DEFAULT_TRIALS = 20
 TABLES = ("train", "search")
 # What the sweep decides itself
-OURS = {"tensors", "output", "resume"}
+OURS = {"tensors", "output", "resume", "dry_run"}
 # What loss is measured with: between trials that differ in it no losses can be compared
 YARDSTICK = {
     "model", "precision", "seed", "shift", "timesteps", "teach_guidance", "validation",
@@ -38,7 +38,7 @@ YARDSTICK = {
 }  # fmt: skip
 # The same for all, if anything
 _ASKED = {
-    "device", "auto", "gradient_checkpointing", "memory_limit", "patches_at_once",
+    "device", "auto", "gpu", "gradient_checkpointing", "memory_limit", "patches_at_once",
     "preview_every", "preview", "preview_seconds",
 }  # fmt: skip
 _RANGE = {"low", "high", "log", "step"}

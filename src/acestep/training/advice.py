@@ -14,7 +14,6 @@ rank 16, rate 1e-3, about 50 epochs. A knob that is given is taken as it is; tho
 follow.
 """
 
-import math
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -23,9 +22,13 @@ from pathlib import Path
 from typing import Any
 
 from acestep.knobs import number
-from acestep.training.cost import Memory, Time, predict_memory, predict_time
-from acestep.training.machine import GIB
+from acestep.training import memory_advice
+from acestep.training.advised import Advice, Given, config_of
+from acestep.training.cost import Memory
+from acestep.training.estimate import Estimate, estimate
+from acestep.training.memory_advice import card_of
 from acestep.training.situation import Situation
+from acestep.training.timing import Time
 
 RATE = 1e-4
 COMPLEX_RATE = 0.8  # of it, for rank 128: the guide's K-pop example
@@ -34,41 +37,11 @@ EPOCHS = ((1, 1000), (4, 800), (8, 500), (15, 500), (20, 400), (40, 300))  # son
 BATCHES = ((12.0, 1, 4), (16.0, 1, 8), (24.0, 2, 4), (40.0, 4, 4))
 LEAST_STEPS = 150  # fewer than these, and averaging over samples is no bargain
 SIMPLE, COMPLEX = 0.4, 1.0  # of the spread: a rank of 32, of 128
-SMALL_CARD = 12.5  # GiB
 SMALL_WIDTH = 512
 CROSS_SECTION = 12  # the width over the largest rank
 FEW_SONGS, FEW_MINUTES = 5, 15.0  # the guide's minimum
 CHECKPOINTS, EVALUATIONS = 5, 20  # in a run
 TAUGHT = 2.5
-PLAIN = ""  # the verb of advice that is no knob
-
-
-@dataclass(frozen=True)
-class Advice:
-    """One knob of a ``verb``, the value to give it, and why in one sentence.
-
-    What is no knob has :data:`PLAIN` for a verb and plain words for a value.
-    """
-
-    knob: str
-    value: Any
-    reason: str
-    verb: str = "train"
-
-    @property
-    def flag(self) -> str:
-        """As it would be typed: ``--rank 64``; plain words where it is no knob."""
-        if self.verb == PLAIN:
-            return self.text
-        name = "--" + self.knob.replace("_", "-")
-        if isinstance(self.value, bool):
-            return name if self.value else f"--no-{name[2:]}"
-        return f"{name} {self.text}"
-
-    @property
-    def text(self) -> str:
-        """The value for people."""
-        return number(self.value) if isinstance(self.value, int | float) else str(self.value)
 
 
 @dataclass(frozen=True)
@@ -76,8 +49,17 @@ class Recommendation:
     """Settings for training (and, with their verb named, for preprocess), and what they cost."""
 
     settings: tuple[Advice, ...]
-    memory: Memory
-    time: Time
+    estimate: Estimate
+
+    @property
+    def memory(self) -> Memory:
+        """Of a step, predicted."""
+        return self.estimate.memory
+
+    @property
+    def time(self) -> Time:
+        """Of the run, predicted."""
+        return self.estimate.time
 
     def values(self) -> dict[str, Any]:
         """The knobs of train by name."""
@@ -93,12 +75,10 @@ class Recommendation:
         """Plain JSON values."""
         return {
             "settings": [asdict(one) for one in self.settings],
-            "memory": {**asdict(self.memory), "fits": self.memory.fits},
-            "time": asdict(self.time),
+            **self.estimate.as_dict(),
         }
 
 
-Given = Mapping[str, Any]
 Rule = Callable[[Situation, Given], Advice | None]
 
 
@@ -116,7 +96,7 @@ def advise(
         settings.append(advice)
         if advice.verb == "train":
             plan[advice.knob] = advice.value
-    return Recommendation(tuple(settings), _memory(situation, plan), _time(situation, plan))
+    return Recommendation(tuple(settings), estimate(situation, config_of(plan), processes))
 
 
 # Capacity
@@ -126,7 +106,7 @@ def _rank(s: Situation, plan: Given) -> Advice:
     rank, reason = _rank_by_style(s)
     if rank == 128 and (s.songs < FEW_SONGS or s.minutes < FEW_MINUTES):
         rank, reason = 64, f"{reason}, but so little music overfits at 128"
-    if rank > 32 and s.machine.kind == "cuda" and s.machine.gib <= SMALL_CARD:
+    if rank > 32 and s.machine.kind == "cuda" and s.machine.gib <= memory_advice.SMALL_CARD:
         rank, reason = 32, f"{s.machine.gib:.0f} GB of memory: the guide takes 32 there"
     most = 1 << ((s.base.shape.width // CROSS_SECTION).bit_length() - 1)
     if rank > most:
@@ -209,7 +189,7 @@ def _batch_size(s: Situation, plan: Given) -> Advice:
     batch, accumulation = _batches(s)
     effective, limited = _effective(s, plan, batch * accumulation)
     value = max(1, min(batch, effective // plan["processes"]))
-    reason = limited if value < batch else f"the guide's for {_room(s)}"
+    reason = limited if value < batch else f"the guide's for {card_of(s)}"
     return Advice("batch_size", value, reason)
 
 
@@ -218,7 +198,7 @@ def _accumulation(s: Situation, plan: Given) -> Advice:
     effective, limited = _effective(s, plan, batch * accumulation)
     value = max(1, round(effective / plan["batch_size"] / plan["processes"]))
     together = value * plan["batch_size"] * plan["processes"]
-    reason = limited or f"the guide's for {_room(s)}"
+    reason = limited or f"the guide's for {card_of(s)}"
     return Advice("gradient_accumulation", value, f"{reason}; {_count(together, 'sample')} a step")
 
 
@@ -271,69 +251,6 @@ def _teach_guidance(s: Situation, plan: Given) -> Advice | None:
     return Advice("teach_guidance", TAUGHT, reason)
 
 
-# Memory
-
-
-def _checkpointing(s: Situation, plan: Given) -> Advice:
-    kept = _predicted(s, plan, checkpointed=False)
-    if kept.fits:
-        return Advice("gradient_checkpointing", "auto", "predicted to fit as it is")
-    reason = f"activations of clips of {s.longest:.0f} s do not fit into {s.machine.gib:.0f} GiB"
-    return Advice("gradient_checkpointing", "on", f"{reason}: a third more time, far less memory")
-
-
-def _offload(s: Situation, plan: Given) -> Advice | None:
-    if s.machine.kind != "cuda" or s.machine.gib > 16.5 or s.scale < 1:
-        return None
-    reason = f"{s.machine.gib:.0f} GB: the guide offloads what is not at work"
-    return Advice("offload", True, reason, "preprocess")
-
-
-def _tiles(s: Situation, plan: Given) -> Advice | None:
-    if s.machine.kind != "cuda" or s.machine.gib > SMALL_CARD or s.scale < 1:
-        return None
-    return Advice("tile_seconds", 10.0, "less audio at a time in the VAE", "preprocess")
-
-
-def _segments(s: Situation, plan: Given) -> Advice | None:
-    if _predicted(s, plan, checkpointed=True).fits:
-        return None
-    for seconds in (120.0, 60.0, 30.0):
-        short = predict_memory(
-            s.base.shape, s.machine, plan["rank"], plan["targets"], seconds, checkpointed=True
-        )
-        if seconds < s.longest and short.fits:
-            reason = f"clips of {s.longest:.0f} s do not fit, not even with checkpointing"
-            return Advice("segment_seconds", seconds, reason, "preprocess")
-    least = min(30.0, s.longest)
-    room = predict_memory(s.base.shape, s.machine, 8, "attention", least, checkpointed=True)
-    if room.fits:
-        return Advice("rank", "a lower --rank, or shorter segments", "nothing else fits", PLAIN)
-    what = f"a card with {math.ceil(room.total / GIB)} GiB or more, or a smaller base"
-    return Advice("gpu", what, f"{s.base.name} does not fit into {s.machine.gib:.0f} GiB", PLAIN)
-
-
-def _predicted(s: Situation, plan: Given, *, checkpointed: bool) -> Memory:
-    return predict_memory(
-        s.base.shape,
-        s.machine,
-        plan["rank"],
-        plan["targets"],
-        s.longest,
-        checkpointed=checkpointed,
-    )
-
-
-def _memory(s: Situation, plan: Given) -> Memory:
-    return _predicted(s, plan, checkpointed=plan["gradient_checkpointing"] == "on")
-
-
-def _time(s: Situation, plan: Given) -> Time:
-    extra = (plan["gradient_checkpointing"] == "on") + (plan.get("teach_guidance", 1) > 1)
-    passes = s.clips * plan["epochs"]
-    return predict_time(s.base.shape, s.machine, s.clip_seconds, passes, extra_passes=extra)
-
-
 _RULES: tuple[Rule, ...] = (
     _rank,
     _alpha,
@@ -347,10 +264,12 @@ _RULES: tuple[Rule, ...] = (
     _save_every,
     _validate_every,
     _teach_guidance,
-    _checkpointing,
-    _offload,
-    _tiles,
-    _segments,
+    memory_advice.base_precision,
+    memory_advice.checkpointing,
+    memory_advice.patches_at_once,
+    memory_advice.offload,
+    memory_advice.tiles,
+    memory_advice.segments,
 )
 
 
@@ -364,9 +283,3 @@ def _count(many: int, what: str) -> str:
 
 def _music(s: Situation) -> str:
     return f"{_count(s.songs, 'song')} of {s.minutes:.0f} min together"
-
-
-def _room(s: Situation) -> str:
-    if s.machine.kind != "cuda":
-        return "the least memory (there is no card here to fill)"
-    return f"{s.machine.gib:.0f} GB"

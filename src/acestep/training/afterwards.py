@@ -14,7 +14,8 @@ from acestep.data.tensors import read_manifest
 from acestep.errors import ModelError, RunError, TensorError
 from acestep.events import Evaluation, Event, Step
 from acestep.model.shape import REFERENCE, find_base
-from acestep.training.advice import PLAIN, RATE, Advice
+from acestep.training.advice import RATE
+from acestep.training.advised import PLAIN, Advice
 from acestep.training.curve import Curve, read_curve, swings
 from acestep.training.run import RunFolder
 from acestep.training.verdict import Verdict, verdict_of_log

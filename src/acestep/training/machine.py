@@ -1,12 +1,10 @@
-"""What trains: the device that is here, or a card that was named, with its memory and its pace.
+"""What trains: the device that is here, or a card that was named, with its memory and its speed.
 
-A pace is seconds for one pass of one song of the guide's folder (8 songs, 30 minutes) through the
-2B model. The guide measured three cards: 500 epochs take 1 h on an RTX 3090, 40 min on a 4090 and
-30 min on an A100, so 0.90, 0.60 and 0.45 s. These lie within 5 % of ``7.6 / √peak`` with the peak
-in TFLOPS of dense bfloat16 that the makers state; the other cards are read off that curve.
+Peaks and bandwidths are what the makers state, peaks of dense bfloat16 products that are summed in
+float32; what a step takes follows from them (:mod:`acestep.speed.roofline`). Before Ampere cards
+have no bfloat16, and compute it as float32.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -16,38 +14,48 @@ import torch
 
 from acestep.errors import ConfigError
 from acestep.model.device import choose_device
+from acestep.speed.roofline import Chip
 
 GIB = 2**30
-_CURVE = 7.6  # seconds × √TFLOPS
-# Memory in GiB, peak in TFLOPS of dense bfloat16 (float16 before Ampere)
-CARDS: dict[str, tuple[int, float]] = {
-    "T4": (16, 65.0),
-    "V100": (16, 125.0),
-    "RTX 2060": (6, 26.0),
-    "RTX 2080 Ti": (11, 54.0),
-    "RTX 3060": (12, 25.5),
-    "RTX 3070": (8, 40.6),
-    "RTX 3080": (10, 59.5),
-    "RTX 3090": (24, 71.0),
-    "RTX 4060": (8, 30.0),
-    "RTX 4060 Ti": (16, 44.0),
-    "RTX 4070": (12, 58.0),
-    "RTX 4080": (16, 97.5),
-    "RTX 4090": (24, 165.0),
-    "RTX 5060 Ti": (16, 47.0),
-    "RTX 5070": (12, 62.0),
-    "RTX 5070 Ti": (16, 88.0),
-    "RTX 5080": (16, 112.0),
-    "RTX 5090": (32, 210.0),
-    "RTX A6000": (48, 155.0),
-    "A10G": (24, 70.0),
-    "L4": (24, 121.0),
-    "L40S": (48, 362.0),
-    "A100": (40, 312.0),
-    "H100": (80, 989.0),
-    "H200": (141, 989.0),
-    "B200": (180, 2250.0),
+
+
+@dataclass(frozen=True)
+class Card(Chip):
+    """A kind of card; ``gib`` is its memory."""
+
+    gib: int
+
+
+# TFLOPS, GB/s, GiB
+CARDS = {
+    "T4": Card(8.1, 320, 16),
+    "V100": Card(15.7, 900, 16),
+    "RTX 2060": Card(6.5, 336, 6),
+    "RTX 2080 Ti": Card(13.4, 616, 11),
+    "RTX 3060": Card(25.5, 360, 12),
+    "RTX 3070": Card(40.6, 448, 8),
+    "RTX 3080": Card(59.5, 760, 10),
+    "RTX 3090": Card(71.0, 936, 24),
+    "RTX 4060": Card(30.0, 272, 8),
+    "RTX 4060 Ti": Card(44.0, 288, 16),
+    "RTX 4070": Card(58.0, 504, 12),
+    "RTX 4080": Card(97.5, 717, 16),
+    "RTX 4090": Card(165.0, 1008, 24),
+    "RTX 5060 Ti": Card(47.0, 448, 16),
+    "RTX 5070": Card(62.0, 672, 12),
+    "RTX 5070 Ti": Card(88.0, 896, 16),
+    "RTX 5080": Card(112.0, 960, 16),
+    "RTX 5090": Card(210.0, 1792, 32),
+    "RTX A6000": Card(155.0, 768, 48),
+    "A10G": Card(70.0, 600, 24),
+    "L4": Card(121.0, 300, 24),
+    "L40S": Card(362.0, 864, 48),
+    "A100": Card(312.0, 1555, 40),
+    "H100": Card(989.0, 3350, 80),
+    "H200": Card(989.0, 4800, 141),
+    "B200": Card(2250.0, 8000, 180),
 }
+BEFORE_AMPERE = ("T4", "V100", "RTX 2060", "RTX 2080 Ti")
 # The cards of the guide, by which a machine is judged of which only the memory is known
 TYPICAL = ("RTX 3070", "RTX 3060", "RTX 4080", "RTX 3090", "A100", "H100", "H200")
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*(?:g|gb|gib)?\b", re.IGNORECASE)
@@ -56,13 +64,13 @@ _WITH_UNIT = re.compile(r"(\d+(?:\.\d+)?)\s*(?:gb|gib|g)\b", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Machine:
-    """Where training runs. ``memory`` is in bytes, of the card or of the main memory; ``pace`` in
-    seconds (see above), None where no card tells it; ``here`` is whether it is this machine."""
+    """Where training runs. ``memory`` is in bytes, of the card or of the main memory; ``chip`` is
+    None where no card tells it; ``here`` is whether it is this machine."""
 
     name: str
     kind: Literal["cuda", "mps", "cpu"] | str
     memory: int
-    pace: float | None = None
+    chip: Chip | None = None
     here: bool = False
 
     @property
@@ -80,7 +88,7 @@ def this_machine(device: str | None = None) -> Machine:
     name = torch.cuda.get_device_name(chosen)
     memory = torch.cuda.get_device_properties(chosen).total_memory
     card = _card(name) or _typical(memory / GIB)
-    return Machine(name, "cuda", memory, _pace(card), here=True)
+    return Machine(name, "cuda", memory, CARDS[card], here=True)
 
 
 def named_machine(text: str) -> Machine:
@@ -96,14 +104,19 @@ def named_machine(text: str) -> Machine:
             hint="the memory is enough: acestep advise tensors/ --gpu 12GB",
         )
     if card is not None:
-        gib = float(size[1]) if size else CARDS[card][0]
+        gib = float(size[1]) if size else CARDS[card].gib
     else:
         assert alone is not None
         gib = float(alone[1])
     if not 1 <= gib <= 4096:
         raise ConfigError([f"--gpu {text}: {gib:g} GB is no card's memory"])
     name = card or f"a card with {gib:g} GB"
-    return Machine(name, "cuda", round(gib * GIB), _pace(card or _typical(gib)))
+    return Machine(name, "cuda", round(gib * GIB), CARDS[card or _typical(gib)])
+
+
+def has_bfloat16(machine: Machine) -> bool:
+    """Whether a card multiplies bfloat16, as far as its name tells."""
+    return _card(machine.name) not in BEFORE_AMPERE
 
 
 def _card(text: str) -> str | None:
@@ -123,9 +136,5 @@ def _inside(few: list[str], many: list[str]) -> bool:
 
 def _typical(gib: float) -> str:
     """The smallest usual card that has as much memory (to 10 %: cards hold a little back)."""
-    large = [name for name in TYPICAL if CARDS[name][0] * 0.9 >= gib * 0.9 - 0.5]
-    return min(large, key=lambda name: CARDS[name][0]) if large else TYPICAL[-1]
-
-
-def _pace(card: str) -> float:
-    return _CURVE / math.sqrt(CARDS[card][1])
+    large = [name for name in TYPICAL if CARDS[name].gib * 0.9 >= gib * 0.9 - 0.5]
+    return min(large, key=lambda name: CARDS[name].gib) if large else TYPICAL[-1]

@@ -4,43 +4,60 @@ import statistics
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from acestep.config import TrainConfig
-from acestep.training.cost import Time
+from acestep.events import Notice
+from acestep.speed.pace import Pace
+from acestep.training.fitting import step_that_fits
 from acestep.training.optim import learning_rate
 from acestep.training.session import Session, open_session
-from acestep.training.step import optimizer_step
+from acestep.training.timing import Time
 
 STEPS = 3  # that are timed, after one that warms up
 PATIENCE = 60.0  # seconds that a probe may take by what is predicted
 
 
-def is_cheap(predicted: Time, steps: int) -> bool:
+@dataclass(frozen=True)
+class Probe:
+    """What a few steps showed: the ``time`` of the run's steps, every switch as it was chosen, what
+    was said, and on CUDA the peak in bytes of what was allocated."""
+
+    time: Time
+    pace: Pace
+    notices: list[Notice]
+    peak: int | None = None
+
+
+def is_cheap(predicted: Time) -> bool:
     """Whether a few steps are predicted to take less than a minute."""
-    return predicted.seconds / max(1, steps) * (STEPS + 1) < PATIENCE
+    return predicted.step * (STEPS + 1) < PATIENCE
 
 
-def time_steps(config: TrainConfig) -> Time:
+def time_steps(config: TrainConfig) -> Probe:
     """The time of a whole run with this config, from the median of its first steps.
 
     Nothing is kept. Raises what opening the run raises, and ``OutOfMemoryError`` of torch.
     """
     with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
         values = {name: vars(config)[name] for name in config.model_fields_set}
-        values |= {"output": Path(folder) / "run", "validation": 0.0, "resume": False}
+        values |= {"output": Path(folder) / "run", "resume": False, "dry_run": False}
         session, _ = open_session(TrainConfig(**values), held)
         total = session.plan.total_steps
         seconds = []
+        notices: list[Notice] = []
+        _forget_peak(session)
         for step in range(min(STEPS + 1, total)):
             begun = time.perf_counter()
-            optimizer_step(session, step, learning_rate(session.config, step, total))
+            rate = learning_rate(session.config, step, total)
+            notices += step_that_fits(session, step, rate)
             _wait(session)
             seconds.append(time.perf_counter() - begun)
     each = statistics.median(seconds[1:] or seconds)
-    return Time(total * each, f"timed here: {each:.3g} s a step, {total} steps")
+    return Probe(Time(each, total, "timed here"), session.pace, notices, _peak(session))
 
 
 def _wait(session: Session) -> None:
@@ -48,3 +65,14 @@ def _wait(session: Session) -> None:
         torch.cuda.synchronize(session.device)
     elif session.device.type == "mps":
         torch.mps.synchronize()
+
+
+def _forget_peak(session: Session) -> None:
+    if session.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(session.device)
+
+
+def _peak(session: Session) -> int | None:
+    return (
+        torch.cuda.max_memory_allocated(session.device) if session.device.type == "cuda" else None
+    )

@@ -42,9 +42,15 @@ class RunFolder:
         Raises ``RunError`` if another process holds it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
+        with self.alone():
+            remove_leftovers(self.path)
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold a folder that is there, changing nothing in it. Raises as :meth:`hold` does."""
         try:
             with alone_in(self.path):
-                remove_leftovers(self.path)
                 yield
         except BlockingIOError as error:
             raise RunError(

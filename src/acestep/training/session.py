@@ -31,7 +31,7 @@ from acestep.speed.measured import limited
 from acestep.speed.pace import Pace
 from acestep.speed.precision import count_weights, load_base
 from acestep.speed.sharding import bytes_here, shard_base
-from acestep.training.auto import fill_in
+from acestep.training.auto import settle
 from acestep.training.checkpoint import (
     Progress,
     complete_checkpoints,
@@ -47,7 +47,7 @@ from acestep.training.optim import make_optimizer, set_weight_decay
 from acestep.training.pacing import choose_pace, filled_before, kept_precision
 from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
-from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan, resume_config
+from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan
 
 Kept = TypeVar("Kept", Step, Evaluation)
 LAUNCH = "start several: accelerate launch --num_processes 2 -m acestep train …"
@@ -207,20 +207,10 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
     against other processes until ``held`` is closed."""
     run = RunFolder(config.output)
     asked_before = run.stop_file.exists()  # one made while the model is loaded counts
-    notices: list[Notice] = []
     resuming = config.resume and run.exists()
     before = filled_before(run, config) if resuming else Before()
     kept = kept_precision(run) if resuming else None
-    if resuming:
-        config, changed = resume_config(config, run)
-        notices += [Notice(line, "info") for line in changed]
-    else:
-        check_new_run(config, run)
-        if config.resume:
-            notices.append(Notice(f"{run.path} holds no run yet: starting at the beginning"))
-        if config.auto:
-            config, chosen = fill_in(config)
-            notices += chosen
+    config, notices = settle(config, run)
     manifest = read_manifest(config.tensors)
     model = base_model(config, manifest)
     held.enter_context(limited(choose_device(config.device), config.memory_limit))
@@ -243,8 +233,9 @@ def open_session(config: TrainConfig, held: ExitStack) -> tuple[Session, list[No
     return session, notices
 
 
-def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
-    """The model that made the tensors. Raises ``TensorError`` if another one is asked for."""
+def base_model(config: TrainConfig, manifest: Manifest, *, download: bool = True) -> BaseModel:
+    """The model that made the tensors. Raises ``TensorError`` if another one is asked for, and
+    ``ModelError`` if it is not to be had, without ``download`` if it is not here."""
     if manifest.foreign and not config.accept_foreign:
         raise TensorError(
             f"{config.tensors} was made by the original program: its text is "
@@ -258,12 +249,12 @@ def base_model(config: TrainConfig, manifest: Manifest) -> BaseModel:
             hint="name it with --model",
         )
     if manifest.foreign:
-        return find_model(config.model)
+        return find_model(config.model, download=download)
     made_with = manifest.model
     if config.model is None:
-        model = find_again(made_with["source"], config.tensors)
+        model = find_again(made_with["source"], config.tensors, download=download)
     else:
-        model = find_model(config.model)
+        model = find_model(config.model, download=download)
     if model.fingerprint != made_with["fingerprint"]:
         raise TensorError(
             f"{config.tensors} was made with {made_with['name']}, "
@@ -293,7 +284,7 @@ def _build(
     plan = make_plan(config, model, len(split.train), processes.world)
     home = torch.device("cpu") if config.shard_base else processes.device
     transformer = load_base(model, home, dtype, config.base_precision)
-    _check_shapes(transformer, clips, config)
+    check_shapes(transformer, clips, config)
     modules = attach(transformer, config)
     if config.shard_base:
         shard_base(transformer, processes.device)
@@ -334,7 +325,8 @@ def _build(
     )
 
 
-def _check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> None:
+def check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> None:
+    """Raise ``TensorError`` for a clip that is of another shape than the transformer takes."""
     channels = transformer.config.audio_acoustic_hidden_dim
     width = transformer.condition_embedder.in_features
     for clip in clips:
@@ -348,15 +340,20 @@ def _check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> N
             )
 
 
-def _go_back(session: Session) -> list[Notice]:
-    """Put the newest complete checkpoint in place and wind the event log back to it."""
-    run = session.run
-    notices = []
+def check_checkpoints(run: RunFolder) -> None:
+    """Raise ``RunError`` if there are checkpoints to go on from, and none of them is whole."""
     if saved_checkpoints(run.checkpoints) and not complete_checkpoints(run.checkpoints):
         raise RunError(
             f"no checkpoint in {run.checkpoints} is complete: files are missing or have changed",
             hint="bring them back from a copy, or start anew with another -o",
         )
+
+
+def _go_back(session: Session) -> list[Notice]:
+    """Put the newest complete checkpoint in place and wind the event log back to it."""
+    run = session.run
+    notices = []
+    check_checkpoints(run)
     session.processes.wait()
     if session.processes.is_main:
         damaged = set_aside_broken(run.checkpoints)

@@ -18,6 +18,8 @@ CHANGEABLE = {
     "model",
     "device",
     "resume",
+    "dry_run",
+    "gpu",
     "accept_foreign",
     "gradient_checkpointing",
     "memory_limit",
@@ -67,10 +69,15 @@ def make_plan(config: TrainConfig, model: BaseModel, num_samples: int, num_proce
     dropout = config.condition_dropout
     if dropout is None:
         dropout = 0.0 if turbo else PRETRAINING_DROPOUT
-    per_step = config.batch_size * config.gradient_accumulation * num_processes
-    steps_per_epoch = -(-num_samples // per_step)
     law = TimeLaw(kind, shift, model.time_mu, model.time_sigma)
-    return Plan(law, dropout, per_step, steps_per_epoch, config.epochs * steps_per_epoch)
+    return Plan(law, dropout, *count_steps(config, num_samples, num_processes))
+
+
+def count_steps(config: TrainConfig, num_samples: int, num_processes: int) -> tuple[int, int, int]:
+    """Samples a step, steps an epoch, and steps of the whole run."""
+    per_step = config.batch_size * config.gradient_accumulation * num_processes
+    per_epoch = -(-num_samples // per_step)
+    return per_step, per_epoch, config.epochs * per_epoch
 
 
 def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, list[str]]:
@@ -99,7 +106,7 @@ def resume_config(config: TrainConfig, run: RunFolder) -> tuple[TrainConfig, lis
         f"{name}: {saved.get(name)} → {value} from here on"
         for name, value in given.items()
         if saved.get(name) != value
-        and name not in {"tensors", "output", "model", "device", "resume"}
+        and name not in {"tensors", "output", "model", "device", "resume", "dry_run", "gpu"}
     ]
     explicit = {"resume": True, "output": str(config.output), "tensors": str(config.tensors)}
     if saved.get("preview_every") == 0:  # captions that are given now are to be heard

@@ -1,11 +1,12 @@
 """What is known before a run: songs, base model, machine. Advice is a function of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from acestep.config import PreprocessConfig
 from acestep.data.song import Dataset, load_dataset
-from acestep.data.tensors import Manifest, load_samples, read_manifest
+from acestep.data.tensors import Manifest, Sample, load_samples, read_manifest
 from acestep.data.variants import read_variant
 from acestep.errors import DatasetError
 from acestep.model.flow import FRAMES_PER_SECOND
@@ -19,7 +20,8 @@ class Situation:
     """``songs`` stand for themselves, ``variants`` are made of them; ``clips`` are the samples that
     both make. ``seconds`` is the length of the songs together, ``clip_seconds`` the mean of the
     clips and ``longest`` the longest. ``spread`` is :func:`style_spread`, None where it cannot be
-    measured; ``measured`` is whether the songs are encoded yet."""
+    measured; ``measured`` is whether the songs are encoded yet. ``condition`` is the tokens of the
+    longest condition."""
 
     songs: int
     variants: int
@@ -31,6 +33,7 @@ class Situation:
     base: Base
     machine: Machine
     measured: bool = True
+    condition: int = 200
 
     @property
     def minutes(self) -> float:
@@ -60,6 +63,11 @@ def look_at_tensors(
     machine = named_machine(gpu) if gpu else this_machine(device)
     manifest = read_manifest(folder)
     samples = load_samples(folder, manifest)
+    return look_at_samples(samples, find_base(model or _made_with(manifest)), machine)
+
+
+def look_at_samples(samples: Sequence[Sample], base: Base, machine: Machine) -> Situation:
+    """The situation of a run on samples that are read already."""
     lengths = [len(sample.latents) / FRAMES_PER_SECOND for sample in samples]
     originals = {sample.song for sample in samples if not sample.origin}
     variants = {sample.song for sample in samples if sample.origin}
@@ -72,8 +80,9 @@ def look_at_tensors(
         clip_seconds=sum(lengths) / len(lengths),
         longest=max(lengths),
         spread=style_spread(samples),
-        base=find_base(model or _made_with(manifest)),
+        base=base,
         machine=machine,
+        condition=max(len(sample.condition) for sample in samples),
     )
 
 

@@ -23,8 +23,8 @@ from acestep.speed.attention import install_attention
 from acestep.speed.levels import apply_level
 from acestep.speed.pace import Choice
 from acestep.training.clips import make_clips, split_clips
-from acestep.training.optim import make_optimizer
 from acestep.training.filling import Before
+from acestep.training.optim import make_optimizer
 from acestep.training.pacing import choose_pace
 from acestep.training.run import RunFolder
 from acestep.training.session import Session

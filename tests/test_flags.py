@@ -77,7 +77,7 @@ def flags_in(words: list[str]) -> int:
 PLACES = {"repo": "me/jazz"}  # what stands in a place and is not any text
 VALUES = {
     "tile_seconds": "7.5", "teach_guidance": "2.5", "overwrite": "bpm", "bpm_range": "60-120",
-    "seconds": "12", "auth": "me:secret", "shard_size": "500MB",
+    "seconds": "12", "auth": "me:secret", "shard_size": "500MB", "part": "2/8",
 }  # fmt: skip
 
 

@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
 from acestep.config import PreprocessConfig
 from acestep.data.audio import RATE, write_audio
-from acestep.data.tensors import load_record, load_samples, read_manifest
-from acestep.errors import DatasetError, ModelError, TensorError
+from acestep.data.tensors import load_record, load_samples, read_manifest, tensor_folder
+from acestep.errors import ConfigError, DatasetError, ModelError, TensorError
 from acestep.events import Finished, Notice, Progress, Skipped
 from acestep.preprocess import preprocess
 
@@ -396,19 +399,6 @@ def test_memory_does_not_grow_with_a_songs_length(tmp_path):
     assert peaks[1] < 1.2 * peaks[0], peaks
 
 
-def test_two_processes_share_the_songs(dataset, tmp_path):
-    from test_processes import acestep
-
-    output, alone = tmp_path / "two", tmp_path / "one"
-    text = acestep("preprocess", dataset, "-o", output, "--device", "cpu", "--json", processes=2)
-    acestep("preprocess", dataset, "-o", alone, "--device", "cpu")
-    assert json.loads(text.splitlines()[-1])["facts"]["audio_encoded"] == 3
-    ours, wanted = (load_samples(f, read_manifest(f)) for f in (output, alone))
-    assert [s.name for s in ours] == [s.name for s in wanted]
-    assert all(torch.equal(a.condition, b.condition) for a, b in zip(ours, wanted, strict=True))
-    assert read_manifest(output).fingerprint == read_manifest(alone).fingerprint
-
-
 def test_what_another_process_cut_is_told(tmp_path):
     from test_processes import acestep
 
@@ -469,3 +459,85 @@ def test_a_folder_remembers_its_model(dataset, tmp_path, finished_once):
         run(dataset, output)
     assert "--model" in caught.value.hint and contents(output) == before
     assert finished(run(dataset, output, model=str(tmp_path / "moved")))["audio_encoded"] == 0
+
+
+# Several processes and machines
+
+
+def many(folder, count=7):
+    """A dataset of short songs, one of which cannot be read."""
+    songs = folder / "songs"
+    songs.mkdir()
+    samples = []
+    for number in range(count):
+        write_audio(songs / f"{number}.wav", tone(0.4 + 0.1 * number, 220 + 20 * number), RATE)
+        samples.append({"audio_path": f"{number}.wav", "caption": f"song {number}"})
+    (songs / "broken.wav").write_bytes(b"no audio")
+    return dataset_of(songs, [*samples, {"audio_path": "broken.wav", "caption": "broken"}])
+
+
+def launch(dataset, output, *more):
+    """Preprocess in two processes; the process that started them."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    return subprocess.Popen(
+        [*launcher, "--nproc-per-node", "2", "-m", "acestep", "preprocess", str(dataset), "-o"]
+        + [str(output), "--device", "cpu", "--json", *more],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_two_processes_write_what_one_writes_also_after_one_was_killed(tmp_path, monkeypatch):
+    dataset = many(tmp_path)
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    process = launch(dataset, together)
+    seen = threading.Event()
+
+    def kill_one():
+        """Kill the second process as soon as it has written a sample."""
+        while not list(together.glob("sample_*.pt")):
+            time.sleep(0.01)
+        for child in psutil.Process(process.pid).children():
+            if child.environ().get("RANK") == "1":
+                child.kill()
+                seen.set()
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    assert process.wait(timeout=200) != 0 and seen.is_set()
+    assert not (together / "manifest.json").exists()
+    text, _ = launch(dataset, together).communicate(timeout=200)
+    events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    assert events[-1]["facts"]["samples"] == 7 and events[-1]["facts"]["skipped"] == 1
+    assert sum(event["event"] == "skipped" for event in events) == 1
+    torch.set_num_threads(1)  # as the two had
+    run(dataset, alone)
+    assert contents(together) == contents(alone)
+
+
+def test_parts_that_machines_encode_by_themselves_are_the_whole(tmp_path):
+    dataset = many(tmp_path, count=4)
+    parts, alone = tmp_path / "parts", tmp_path / "alone"
+    counts = [finished(run(dataset, parts, part=f"{n}/3"))["samples"] for n in (1, 2, 3)]
+    assert counts == [2, 1, 1]
+    assert not (parts / "manifest.json").exists()
+    assert finished(run(dataset, parts))["audio_encoded"] == 0
+    run(dataset, alone)
+    assert contents(parts) == contents(alone)
+    for wrong in ("0/3", "4/3", "3", "1/0", "x", "1/2/3", ""):
+        with pytest.raises(ConfigError, match="--part"):
+            PreprocessConfig(dataset=dataset, part=wrong)
+
+
+def test_machines_share_a_folder_but_not_with_a_whole_run(tmp_path):
+    dataset = many(tmp_path, count=2)
+    with tensor_folder(tmp_path / "t", together=True):
+        run(dataset, tmp_path / "t", part="1/2")
+        with pytest.raises(TensorError, match="another process is writing"):
+            run(dataset, tmp_path / "t")
+    with (
+        tensor_folder(tmp_path / "t"),
+        pytest.raises(TensorError, match="another process is writing"),
+    ):
+        run(dataset, tmp_path / "t", part="2/2")

@@ -61,6 +61,18 @@ class Work:
     processes: Processes
     dtype: torch.dtype
 
+    @property
+    def parts(self) -> int:
+        """Over how many launches the songs are spread."""
+        return self.config.place[1]
+
+    @property
+    def songs_here(self) -> list[Song]:
+        """What this process encodes: the same songs whenever it is started in the same place."""
+        part, parts = self.config.place
+        world = self.processes.world
+        return self.dataset.songs[part * world + self.processes.rank :: parts * world]
+
 
 @dataclass(frozen=True)
 class _Found:

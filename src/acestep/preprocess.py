@@ -115,7 +115,7 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
         return
     if processes.is_main:
         yield from told(dataset, but=SAID_LATER)
-        held.enter_context(tensor_folder(config.output))
+        held.enter_context(tensor_folder(config.output, together=work.parts > 1))
     processes.wait()
     share = Share()
     for event in _encode_share(work, share):
@@ -127,6 +127,9 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
         for other in shares[1:]:
             yield from other.told
     names = sorted(name for part in shares for name in part.names)
+    if processes.is_main and work.parts > 1:
+        yield from _part_done(work, shares)
+        return
     if not names:
         raise DatasetError(
             f"no song of {config.dataset} could be encoded",
@@ -135,18 +138,29 @@ def _preprocess(config: PreprocessConfig, held: ExitStack) -> Iterator[Event]:
     if processes.is_main:
         manifest = _write_manifest(work, names)
         yield Saved("tensors", str(config.output / MANIFEST))
-        yield Finished(
-            "preprocess",
-            str(config.output),
-            {
-                "samples": len(names),
-                "minutes": round(manifest.dataset["seconds"] / 60, 1),
-                "audio_encoded": sum(part.audio_encoded for part in shares),
-                "texts_encoded": sum(part.texts_encoded for part in shares),
-                "skipped": sum(isinstance(e, Skipped) for part in shares for e in part.told),
-            },
-        )
+        minutes = round(manifest.dataset["seconds"] / 60, 1)
+        facts = {"samples": len(names), "minutes": minutes, **_done(shares)}
+        yield Finished("preprocess", str(config.output), facts)
     processes.wait()
+
+
+def _part_done(work: Work, shares: list[Share]) -> Iterator[Event]:
+    """Without a manifest: only a run over all songs knows that all parts are there."""
+    yield Notice(
+        "when all parts are done, run acestep preprocess once more without --part: it encodes "
+        "what is missing and writes the manifest"
+    )
+    samples = sum(len(share.names) for share in shares)
+    facts = {"part": work.config.part, "samples": samples, **_done(shares)}
+    yield Finished("preprocess", str(work.config.output), facts)
+
+
+def _done(shares: list[Share]) -> dict[str, int]:
+    return {
+        "audio_encoded": sum(share.audio_encoded for share in shares),
+        "texts_encoded": sum(share.texts_encoded for share in shares),
+        "skipped": sum(isinstance(e, Skipped) for share in shares for e in share.told),
+    }
 
 
 def _outlook(work: Work) -> Iterator[Event]:
@@ -173,8 +187,7 @@ def _encode_share(work: Work, share: Share) -> Iterator[Event]:
     manifest = work.config.output / MANIFEST
     reading = readers(work.config.workers, work.processes.device)
     with ReadAhead(int(reading.value)) as ahead:
-        songs = work.dataset.songs[work.processes.rank :: work.processes.world]
-        yield from plan(work, songs, ahead, jobs)
+        yield from plan(work, work.songs_here, ahead, jobs)
         stale = [job for job in jobs if stale_audio(work, job)]
         if stale:
             manifest.unlink(missing_ok=True)  # it is never there while samples change under it
@@ -182,7 +195,8 @@ def _encode_share(work: Work, share: Share) -> Iterator[Event]:
                 yield reading.notice("reading processes")
         yield from _audio_pass(work, stale, ahead, failed)
     share.audio_encoded = len(stale) - len(failed)
-    jobs = [job for job in jobs if job not in failed]
+    lost = {job.file for job in failed}
+    jobs = [job for job in jobs if job.file not in lost]
     stale = [job for job in jobs if stale_text(work, job)]
     if stale:
         manifest.unlink(missing_ok=True)

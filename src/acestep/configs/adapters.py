@@ -10,6 +10,7 @@ from acestep.configs.base import AdapterFormat, Config, Device, Precision, knob,
 from acestep.knobs import Positional
 
 _OLD_LEVELS = {"on": "full", "off": "none"}
+_PART = re.compile(r"(\d{1,6})/(\d{1,6})")
 _GIGABYTES = re.compile(r"(\d+(?:\.\d+)?)\s*(?:g|gb|gib)", re.IGNORECASE)
 
 
@@ -46,7 +47,23 @@ class PreprocessConfig(Config):
     offload: bool = knob(
         False, "Text and condition encoder take turns on the device (the VAE is always alone)."
     )
+    part: str | None = knob(
+        None, "Encode one part of the songs, such as 2/8, while other machines encode the others."
+    )
     dry_run: bool = knob(False, "Only say what would be encoded, and why.")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Which part this is, from 0 on, and of how many."""
+        found = _PART.fullmatch("1/1" if self.part is None else self.part)
+        return (int(found[1]) - 1, int(found[2])) if found else (0, 0)
+
+    def disagreements(self) -> list[str]:
+        """A part is one of those that there are."""
+        number, parts = self.place
+        if 0 <= number < parts:
+            return []
+        return [f"--part {self.part}: must be one of several, such as 2/8 (counted from 1)"]
 
 
 class TrainConfig(Config):

@@ -110,9 +110,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, *, together: bool = False) -> Iterator[None]:
     """Hold an existing folder against other processes that ask the same; raises
     ``BlockingIOError`` if one holds it. The hold ends with the process, however it ends.
+
+    Several processes may hold it ``together``, against those that want to be alone.
 
     Where folders cannot be locked (Windows, some network drives) nothing is held.
     """
@@ -124,7 +126,8 @@ def alone_in(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if together else fcntl.LOCK_EX
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             raise
         except OSError:

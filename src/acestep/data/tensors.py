@@ -99,8 +99,9 @@ def save_torch(path: Path, value: Any) -> None:
 
 
 @contextmanager
-def tensor_folder(folder: Path) -> Iterator[None]:
-    """Make a folder ready for samples and hold it against other processes.
+def tensor_folder(folder: Path, *, together: bool = False) -> Iterator[None]:
+    """Make a folder ready for samples and hold it against other processes, but for those that
+    write there ``together``.
 
     Raises ``TensorError`` if it is a file, if another process writes there, or if its manifest is
     one that we did not write: that would be lost.
@@ -114,8 +115,9 @@ def tensor_folder(folder: Path) -> Iterator[None]:
         )
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with alone_in(folder):
-            remove_leftovers(folder)
+        with alone_in(folder, together=together):
+            if not together:
+                remove_leftovers(folder)
             yield
     except BlockingIOError as error:
         raise TensorError(

@@ -9,6 +9,7 @@ Since every pass is a message to all, all processes must make the same number of
 (:func:`acestep.training.step.add_gradients` sees to it).
 """
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -38,6 +39,8 @@ def shard_base(transformer: Any, device: torch.device) -> None:
     # With the transformer as their root, blocks are fetched while the one before computes.
     fully_shard(transformer, mesh=mesh, reshard_after_forward=True, ignored_params=outside)
     transformer.to(device)
+    # What it gives is a view, cut to the true length, which nobody changes in place
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module .* returned a view", UserWarning)
 
 
 def is_sharded(module: nn.Module) -> bool:

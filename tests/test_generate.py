@@ -88,3 +88,23 @@ def test_a_source_that_is_not_audio(tmp_path):
     config = GenerateConfig(task="cover", src_audio=file, output=tmp_path / "x.wav")
     with pytest.raises(AudioError, match=r"song\.wav"):
         next(generate(config))
+
+
+def test_several_seeds_in_one_go_are_what_each_is_alone(tmp_path):
+    common = {"caption": "x", "duration": 1, "model": str(TINY), "seed": 7}
+    config = GenerateConfig(**common, count=3, output=tmp_path / "new" / "song.wav")
+    events = list(generate(config))
+    files = [tmp_path / "new" / f"song_{seed}.wav" for seed in (7, 8, 9)]
+    assert [event.path for event in events if isinstance(event, Saved)] == list(map(str, files))
+    assert sorted((tmp_path / "new").iterdir()) == files
+    assert events[-1].facts["seed"] == 9
+    for seed, file in zip((7, 8, 9), files, strict=True):
+        one = GenerateConfig(**{**common, "seed": seed}, output=tmp_path / f"{seed}.wav")
+        list(generate(one))
+        assert (tmp_path / f"{seed}.wav").read_bytes() == file.read_bytes()
+
+
+def test_there_is_no_seed_beyond_the_last(tmp_path):
+    config = GenerateConfig(seed=2**63 - 2, count=3, output=tmp_path / "x.wav")
+    with pytest.raises(ConfigError, match="--count 3"):
+        next(generate(config))

@@ -31,7 +31,7 @@ LAYERS = [
     {"processes", "pictures"},
     {"model", "speed"},
     {"labellers", "checking", "adapters"},
-    {"render", "outdated"},
+    {"playing", "render", "outdated"},
     {"training", "judging"},
     {"sweeping"},
     {

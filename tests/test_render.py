@@ -20,7 +20,8 @@ from acestep.model.sample import Condition, denoise, draw_noise
 from acestep.model.scene import text2music_conditions
 from acestep.model.tasks import within_full_scale
 from acestep.model.vae import decode_audio
-from acestep.render import Rendition, Sounds, choose_sampling, prompt_labels, render
+from acestep.playing import Rendition, choose_sampling
+from acestep.render import Sounds, prompt_labels, render
 
 GOLDEN = Path(__file__).parent / "golden"
 RATE = 48000

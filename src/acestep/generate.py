@@ -1,18 +1,22 @@
-"""Make music: one piece into one file. :func:`acestep.render.render` makes it."""
+"""Make music: pieces into files, a seed each. :func:`acestep.render.render_all` makes them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from acestep.config import GenerateConfig
 from acestep.errors import ConfigError
 from acestep.events import Event, Finished, Saved, Started
-from acestep.render import Sounds, open_parts, read_sound, render, render_facts, request_problems
+from acestep.playing import Rendition, render_facts
+from acestep.render import Sounds, open_parts, read_sound, render_all, request_problems
 
 OUTPUT_SUFFIXES = (".flac", ".wav", ".mp3", ".ogg", ".opus")
 
 
 def generate(config: GenerateConfig) -> Iterator[Event]:
-    """Make one piece and write it to ``config.output``.
+    """Make a piece and write it to ``config.output``, or ``config.count`` of them beside it.
 
+    Each is what its seed alone gives: on a CPU to the bit, on a GPU to rounding, where several go
+    through the transformer together. The facts at the end are the last one's.
     Raises ``ConfigError`` for inputs that do not fit together (all of them at once),
     ``ModelError``, ``AdapterError`` or ``AudioError`` for what cannot be read or does not fit.
     """
@@ -25,6 +29,8 @@ def generate(config: GenerateConfig) -> Iterator[Event]:
         problems.append(
             f"--lora-scale: {len(config.lora_scale)} strengths for {len(config.lora)} adapters"
         )
+    if config.seed + config.count > 2**63:
+        problems.append(f"--count {config.count}: there is no seed beyond 2^63 - 1")
     if problems:
         raise ConfigError(problems)
     config = _with_lyrics(config)
@@ -35,10 +41,23 @@ def generate(config: GenerateConfig) -> Iterator[Event]:
     parts, notices = open_parts(config)
     yield Started("generate", render_facts(parts, config))
     yield from notices
-    rendition = yield from render(parts, config, sounds)
-    rendition.save(config.output)
-    yield Saved("audio", str(config.output))
-    yield Finished("generate", str(config.output), rendition.facts)
+    seeds = range(config.seed, config.seed + config.count)
+    configs = [config.model_copy(update={"seed": seed}) for seed in seeds]
+    for item in render_all(parts, configs, sounds):
+        if not isinstance(item, Rendition):
+            yield item
+            continue
+        file = output_file(config, item.seed)
+        item.save(file)
+        yield Saved("audio", str(file))
+        last = Finished("generate", str(file), item.facts)
+    yield last
+
+
+def output_file(config: GenerateConfig, seed: int) -> Path:
+    """Where the piece of a seed goes: of several, each has its seed in its name."""
+    output = config.output
+    return output if config.count == 1 else output.with_stem(f"{output.stem}_{seed}")
 
 
 def _with_lyrics(config: GenerateConfig) -> GenerateConfig:

@@ -17,12 +17,13 @@ from acestep.data.audio import conform
 from acestep.errors import AceStepWarning, ConfigError
 from acestep.events import Event, Notice
 from acestep.model.device import choose_device, choose_dtype
-from acestep.render import Rendition, Sounds, read_sound, render, request_problems
+from acestep.playing import Rendition
+from acestep.render import Sounds, read_sound, render, request_problems
 
 Array = np.ndarray | torch.Tensor
 Sound = str | PathLike[str] | Array | tuple[Array, int] | Rendition
 SEED = 42
-OWN_KNOBS = ("model", "lora", "lora_scale", "device", "precision", "offload", "output")
+OWN_KNOBS = ("model", "lora", "lora_scale", "device", "precision", "offload", "output", "count")
 
 
 class AceStepPipeline:

@@ -4,18 +4,16 @@ The text and the conditions come from the functions that preprocess uses, so wha
 trained on is what it is played on.
 """
 
-from collections.abc import Generator
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from acestep.adapters.stack import AdaptedParts, choose_model
 from acestep.config import GenerateConfig
-from acestep.data.audio import read_audio, write_audio
+from acestep.data.audio import read_audio
 from acestep.data.labels import (
     INSTRUMENTAL,
     PromptLabels,
@@ -27,23 +25,12 @@ from acestep.data.labels import (
     read_meter,
 )
 from acestep.errors import ConfigError, ModelError
-from acestep.events import Event, Notice, Progress
+from acestep.events import Event, Notice
 from acestep.model.condition import silence_context
 from acestep.model.device import choose_device, choose_dtype
-from acestep.model.flow import TURBO_STEPS, schedule
-from acestep.model.prompt import Prompt, instruction_for
-from acestep.model.sample import (
-    Condition,
-    Guidance,
-    Sampling,
-    denoise,
-    draw_noise,
-    other_seed,
-    start_from_source,
-    usual_sampling,
-)
+from acestep.model.prompt import instruction_for
+from acestep.model.sample import Condition, Guidance, other_seed
 from acestep.model.scene import (
-    Source,
     TaskWindow,
     encode_prompts,
     encode_reference,
@@ -52,16 +39,11 @@ from acestep.model.scene import (
     num_frames,
     task_context,
 )
-from acestep.model.tasks import (
-    LONGEST_SECONDS,
-    splice,
-    task_problems,
-    track_name,
-    within_full_scale,
-)
-from acestep.model.vae import decode_audio
+from acestep.model.tasks import LONGEST_SECONDS, task_problems, track_name
+from acestep.playing import Piece, Rendition, Scene, choose_sampling, play_all
 
 DEFAULT_SECONDS = 30.0
+SCENES_AT_ONCE = 16  # encoded before the first of them is played: sources take memory
 
 
 @dataclass(frozen=True)
@@ -70,47 +52,6 @@ class Sounds:
 
     source: np.ndarray | None = None
     reference: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Rendition:
-    """A finished piece: ``audio`` is float32 ``(2, samples)``, ``facts`` say how it was made.
-
-    ``latents`` ``[T, C]`` (float32, CPU) are what the audio was decoded from.
-    """
-
-    audio: np.ndarray = field(repr=False)
-    sample_rate: int
-    seed: int
-    prompt: Prompt = field(repr=False)
-    facts: dict[str, Any] = field(repr=False)
-    latents: Tensor = field(repr=False)
-
-    @property
-    def seconds(self) -> float:
-        return self.audio.shape[1] / self.sample_rate
-
-    def save(self, path: str | Path) -> Path:
-        """Write the audio as the suffix says: .flac, .wav, .mp3, .ogg or .opus.
-
-        Raises ``AudioError`` if the format is not known or the file cannot be written.
-        """
-        path = Path(path).expanduser()
-        write_audio(path, self.audio, self.sample_rate)
-        return path
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One piece before the first step: what the transformer is told, and the source if any."""
-
-    condition: Condition
-    later: Condition | None
-    guidance: Guidance | None
-    source: Source | None
-    frames: int
-    samples: int
-    prompt: Prompt
 
 
 def render(
@@ -123,12 +64,31 @@ def render(
     without offload. Raises ``ConfigError`` for inputs that do not fit together and ``ModelError``
     when memory runs out.
     """
-    problems = request_problems(config, has_source=sounds.source is not None)
-    if problems:
-        raise ConfigError(problems)
+    for item in render_all(parts, [config], sounds):
+        if isinstance(item, Rendition):
+            return item
+        yield item
+    raise AssertionError("one config, one piece")
+
+
+def render_all(
+    parts: AdaptedParts, configs: Sequence[GenerateConfig], sounds: Sounds
+) -> Iterator[Event | Rendition]:
+    """Several pieces, each yielded when it is finished, in order; raises what ``render`` raises.
+
+    Where configs differ in the seed alone and no sound goes in, the text is encoded once. Pieces go
+    through the transformer side by side where that pays: :func:`acestep.playing.play_all`.
+    """
+    for config in configs:
+        problems = request_problems(config, has_source=sounds.source is not None)
+        if problems:
+            raise ConfigError(problems)
+    said: set[Event] = set()
     try:
-        scene = yield from set_scene(parts, config, sounds)
-        return (yield from play(parts, config, scene))
+        for first in range(0, len(configs), SCENES_AT_ONCE):
+            block = configs[first : first + SCENES_AT_ONCE]
+            scenes = yield from set_scenes(parts, block, sounds, said)
+            yield from play_all(parts, list(map(Piece, block, scenes)))
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"out of memory on {parts.device}: {str(error).splitlines()[0]}",
@@ -136,48 +96,36 @@ def render(
         ) from error
 
 
-def play(
-    parts: AdaptedParts, config: GenerateConfig, scene: Scene
-) -> Generator[Event, None, Rendition]:
-    """The second half of :func:`render`: from the scene to the piece; yields the steps.
+def set_scenes(
+    parts: AdaptedParts, configs: Sequence[GenerateConfig], sounds: Sounds, said: set[Event]
+) -> Generator[Event, None, list[Scene]]:
+    """A scene for each config, the same one for all that differ in the seed alone.
 
-    It takes the transformer and the decoder. Raises ``torch.OutOfMemoryError``.
+    Sources and references are encoded with noise of the seed: with them each has its own. What has
+    been ``said`` is not yielded again.
     """
-    # Denoise
-    sampling, _ = choose_sampling(config, parts.model.variant)
-    times = schedule(sampling.steps, sampling.shift)
-    latents = draw_noise(config.seed, scene.frames, parts.channels)
-    if scene.source is not None:
-        latents, times = start_from_source(
-            scene.source.latents, latents, times, config.cover_noise_strength
-        )
-    steps = denoise(
-        parts.transformer(),
-        latents,
-        times,
-        scene.condition,
-        guidance=scene.guidance,
-        later=scene.later,
-        switch_step=int(len(times) * config.cover_strength),
-    )
-    yield Progress("generate", 0, len(times), "steps")
-    for done, cleaner in enumerate(steps, start=1):
-        latents = cleaner
-        yield Progress("generate", done, len(times), "steps")
+    scenes: list[Scene] = []
+    known: dict[str, Scene] = {}
+    silent = sounds.source is None and sounds.reference is None
+    for config in configs:
+        prompt = config.model_dump_json(exclude={"seed", "count", "output"})
+        if not silent or prompt not in known:
+            steps = set_scene(parts, config, sounds)
+            known[prompt] = yield from _once(steps, said)
+        scenes.append(known[prompt])
+    return scenes
 
-    # Decode
-    made = decode_audio(parts.vae(), latents)[:, : scene.samples]
-    if config.task == "repaint" and scene.source is not None and scene.source.window is not None:
-        audio = splice(scene.source.audio, made, scene.source.window, parts.rate)
-    else:
-        audio = within_full_scale(made)
-    facts = {
-        **render_facts(parts, config),
-        "seconds": round(audio.shape[1] / parts.rate, 3),
-        "caption_text": scene.prompt.caption_text,
-        "lyrics_text": scene.prompt.lyrics_text,
-    }
-    return Rendition(audio, parts.rate, config.seed, scene.prompt, facts, latents[0].cpu())
+
+def _once(steps: Generator[Event, None, Scene], said: set[Event]) -> Generator[Event, None, Scene]:
+    """Pass on what has not been said."""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return end.value
+        if event not in said:
+            said.add(event)
+            yield event
 
 
 def set_scene(
@@ -232,7 +180,7 @@ def set_scene(
         for state, context in zip(states, contexts, strict=False)
     ]
     later = told[1] if len(told) > 1 else None
-    return Scene(told[0], later, guidance, source, frames, samples, prompts[0])
+    return Scene(told[0], later, guidance, sampling, source, frames, samples, prompts[0])
 
 
 def request_problems(config: GenerateConfig, *, has_source: bool) -> list[str]:
@@ -249,25 +197,6 @@ def request_problems(config: GenerateConfig, *, has_source: bool) -> list[str]:
         if value != idle and config.task != "cover":
             problems.append(f"{knob} {value:g}: only the task cover has it, not {config.task}")
     return problems
-
-
-def choose_sampling(config: GenerateConfig, variant: str) -> tuple[Sampling, list[Notice]]:
-    """Steps, shift and guidance for a variant of the model, and what to say about them.
-
-    turbo: 8 steps, shift 3, never guided; base and sft: 50 steps, shift 1, guidance 7.
-    """
-    notices = []
-    usual = usual_sampling(variant)
-    scale = usual.scale
-    if variant != "turbo":
-        scale = usual.scale if config.guidance is None else config.guidance
-    elif config.guidance is not None and config.guidance > 1:
-        notices.append(Notice(f"guidance {config.guidance:g} is ignored: a turbo model has none"))
-    if variant == "turbo" and config.steps is not None and config.steps > TURBO_STEPS:
-        notices.append(
-            Notice(f"{config.steps} steps: a turbo model was made for {TURBO_STEPS}", "info")
-        )
-    return Sampling(config.steps or usual.steps, config.shift or usual.shift, scale), notices
 
 
 def prompt_labels(config: GenerateConfig, seconds: float) -> tuple[PromptLabels, list[Notice]]:
@@ -289,22 +218,6 @@ def prompt_labels(config: GenerateConfig, seconds: float) -> tuple[PromptLabels,
         seconds=seconds,
     )
     return labels, notices
-
-
-def render_facts(parts: AdaptedParts, config: GenerateConfig) -> dict[str, Any]:
-    """How the piece is made: model, device, adapters, sampler, seed."""
-    sampling, _ = choose_sampling(config, parts.model.variant)
-    return {
-        "model": parts.model.name,
-        "device": str(parts.device),
-        "precision": str(parts.dtype).removeprefix("torch."),
-        "adapters": parts.scales(),
-        "task": config.task,
-        "steps": sampling.steps,
-        "shift": sampling.shift,
-        "guidance": sampling.scale,
-        "seed": config.seed,
-    }
 
 
 def open_parts(config: GenerateConfig) -> tuple[AdaptedParts, list[Notice]]:

@@ -25,6 +25,12 @@ class GenerateConfig(Config):
     timesignature: str | None = knob(None, "Time signature: 4, 3/4, 6/8 …")
     language: str = knob("unknown", "Vocal language code (en, ko, …).")
     seed: int = knob(42, "Same seed, same song.", ge=0, lt=2**63)
+    count: int = knob(
+        1,
+        "Pieces to make, with seeds from --seed on; more than one: song_42.flac, song_43.flac …",
+        ge=1,
+        le=1000,
+    )
     steps: int | None = knob(
         None, "Denoising steps (default: 8 for turbo, 50 for base and sft).", ge=1, le=1000
     )

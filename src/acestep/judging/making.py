@@ -17,7 +17,8 @@ from acestep.data.audio import read_audio
 from acestep.data.files import atomic, file_digest
 from acestep.events import Event, Notice
 from acestep.judging.trials import Trial
-from acestep.render import Rendition, Sounds, choose_sampling, render
+from acestep.playing import Rendition, choose_sampling
+from acestep.render import Sounds, render
 
 FORMAT = 1  # of the clips: another way of making them needs another number
 BASE = "base"

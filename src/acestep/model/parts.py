@@ -27,7 +27,8 @@ class Parts:
     With ``offload`` asking for a part puts the others away: into the host's memory where the
     device has its own, out of memory altogether on a CPU. The numbers do not change by it. The VAE
     stays in float32, everything else is in ``dtype``. ``rate`` is the audio's (Hz), ``hop`` the
-    samples a latent frame stands for, ``channels`` the latents' width.
+    samples a latent frame stands for, ``channels`` the latents' width, ``patch`` the latent frames
+    that the transformer takes as one.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Parts:
         self.rate: int = vae["sampling_rate"]
         self.hop: int = math.prod(vae["downsampling_ratios"])
         self.channels: int = vae["decoder_input_channels"]
+        self.patch: int = model.config("transformer")["patch_size"]
 
     @property
     def silence(self) -> Tensor:

@@ -106,9 +106,14 @@ def start_from_source(
     """
     if strength == 0:
         return noise, times
+    times = times_from(times, strength)
+    return interpolate(source, noise, torch.full((noise.shape[0],), times[0])), times
+
+
+def times_from(times: list[float], strength: float) -> list[float]:
+    """The times from the one nearest to ``1 − strength`` on; all of them where that is 1."""
     first = min(range(len(times)), key=lambda index: abs(times[index] - (1 - strength)))
-    time = torch.full((noise.shape[0],), times[first])
-    return interpolate(source, noise, time), times[first:]
+    return times[first:] if strength else times
 
 
 class _Phase:

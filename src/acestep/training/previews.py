@@ -20,7 +20,8 @@ from acestep.adapters.stack import AdaptedParts
 from acestep.errors import AceStepError
 from acestep.events import Event, Notice, Sample
 from acestep.pictures import draw_spectrogram
-from acestep.render import Rendition, Scene, Sounds, play, set_scene
+from acestep.playing import Rendition, Scene, play
+from acestep.render import Sounds, set_scene
 from acestep.training.checkpoint import Progress
 from acestep.training.prompts import Request, preview_requests
 from acestep.training.session import Session

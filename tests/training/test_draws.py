@@ -7,6 +7,7 @@ from acestep.training.draws import (
     draw_sample,
     epoch_order,
     generator_for,
+    grouped_order,
     seed_dropout,
     seed_for,
 )
@@ -73,3 +74,23 @@ def test_fixed_times_lie_inside_the_law():
     assert TURBO.fixed()[0] == 1.0 and len(TURBO.fixed()) == 8
     continuous = TimeLaw("continuous", 1.0).fixed()
     assert len(continuous) == 8 and all(0 < time < 1 for time in continuous)
+
+
+def test_steps_of_one_length():
+    generator = torch.Generator().manual_seed(3)
+    lengths = torch.randint(400, 6000, (203,), generator=generator).tolist()
+    orders = [grouped_order(42, epoch, lengths, 8) for epoch in range(3)]
+    assert orders[0] != orders[1] and orders[1] == grouped_order(42, 1, lengths, 8)
+
+    def longest_over_mean(order):
+        """What a step of eight processes takes over what it would if all had the same to do."""
+        steps = [[lengths[place] for place in order[n : n + 8]] for n in range(0, 200, 8)]
+        return sum(max(step) for step in steps) / sum(sum(step) / 8 for step in steps)
+
+    for order in orders:
+        assert sorted(order) == list(range(203))
+        assert longest_over_mean(order) < 1.1
+    assert longest_over_mean(epoch_order(42, 0, 203)) > 1.5
+    company = [{frozenset(o[n : n + 8]) for n in range(0, 200, 8)} for o in orders]
+    assert len(company[0] & company[1]) <= 2, "the same samples would always meet"
+    assert grouped_order(42, 0, [5, 5, 5], 8) == epoch_order(42, 0, 3)

@@ -22,6 +22,7 @@ from acestep.model.shape import Shape
 from acestep.speed.attention import WindowAttention, _prepare
 from acestep.speed.levels import apply_level
 from acestep.speed.precision import Int8, StoredLinear, store_layers
+from acestep.speed.stream import smooth
 
 SIZES = {
     "2B": {},
@@ -132,6 +133,7 @@ def bare(size, dtype, layers=None):
         transformer = AceStepTransformer1DModel(**sizes)
     transformer.set_attn_processor(WindowAttention("varlen", 128))
     transformer.register_forward_pre_hook(_prepare, with_kwargs=True)
+    smooth(transformer)
     return transformer
 
 

@@ -93,7 +93,7 @@ class Load:
         """So many bytes of each kind make how many, of one block."""
         shape, tokens = self.shape, self.condition * clips
         linears = shape.linears(self.targets)
-        rows = [patches] * len(linears)
+        rows: list[float] = [patches] * len(linears)
         if self.targets != "self":  # the keys and values of cross-attention see the condition
             first = 0 if self.targets == "cross" else 4
             rows[first + 1 : first + 3] = [tokens, tokens]

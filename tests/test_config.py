@@ -141,3 +141,22 @@ def test_a_refused_value_is_not_also_called_a_disagreement():
     assert len(caught.value.problems) == 1
     with pytest.raises(ConfigError, match="--bin --format merged"):
         ExportConfig(run="r", bin=True, format="merged")
+
+
+def test_memory_is_given_as_people_say_it():
+    for text, gib in (("8GB", 8), ("8", 8), ("7.5GiB", 7.5), (" 24 gb ", 24), ("6g", 6), (12, 12)):
+        assert TrainConfig(tensors=Path("t"), memory_limit=text).memory_limit == gib
+    assert TrainConfig(tensors=Path("t")).memory_limit is None
+    for text in ("0GB", "-8", "8TB", "lots", "", "GB", "8 8", float("nan"), [8]):
+        with pytest.raises(ConfigError, match="--memory-limit"):
+            TrainConfig(tensors=Path("t"), memory_limit=text)
+
+
+def test_the_words_that_checkpointing_had_go_on_meaning_the_same():
+    words = {"on": "full", "off": "none", "auto": "auto", "products": "products"}
+    for word, level in words.items():
+        config = TrainConfig(tensors=Path("t"), gradient_checkpointing=word)
+        assert config.gradient_checkpointing == level
+    for wrong in ("half", "", True, ["on"]):
+        with pytest.raises(ConfigError, match="none, products, attention, full"):
+            TrainConfig(tensors=Path("t"), gradient_checkpointing=wrong)

@@ -54,11 +54,12 @@ def inside(block: nn.Module, around: Callable[..., Tensor], *inputs: Any) -> Ten
     What gathers its weights stays outside: what ``around`` computes again in the backward pass
     finds them there, and would gather them a second time if it called the block.
     """
-    block.forward = partial(around, block.forward)
+    before = block.forward
+    block.forward = partial(around, before)
     try:
         return block(*inputs)
     finally:
-        del block.forward
+        block.forward = before
 
 
 def bytes_here(transformer: nn.Module) -> int:

@@ -41,11 +41,8 @@ def step_that_fits(
 
 def less(session: Session) -> Pace | None:
     """A pace that takes less memory: the next level of checkpointing, and after the last one fewer
-    clips at once; None where it is one clip already, or where other processes wait in the middle of
-    a step that could not be made again without them."""
+    clips at once; None where it is one clip already."""
     pace = session.pace
-    if is_sharded(session.transformer):
-        return None
     if (level := next_level(pace.level)) is not None:
         return replace(pace, checkpointing=Choice(level, RAN_OUT, slower=True))
     half = int(pace.patches_at_once.value) // 2

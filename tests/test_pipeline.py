@@ -330,6 +330,17 @@ def test_seeds(tiny):
     assert not np.array_equal(drawn.audio, other.audio)
 
 
+def test_several_seeds_are_what_each_is_alone(tiny):
+    knobs = {"caption": "x", "duration": 1, "steps": 2}
+    several = tiny.generate_all([5, 3], **knobs)
+    assert [piece.seed for piece in several] == [5, 3]
+    for piece in several:
+        assert np.array_equal(piece.audio, tiny.generate(seed=piece.seed, **knobs).audio)
+    assert tiny.generate_all([], **knobs) == []
+    with pytest.raises(ConfigError, match="--seed -1"):
+        tiny.generate_all([1, -1])
+
+
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".mp3", ".ogg", ".opus"])
 def test_saving(suffix, tiny, tmp_path):
     song = tiny.generate(caption="x", duration=1)

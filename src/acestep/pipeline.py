@@ -2,6 +2,7 @@
 
 import secrets
 import warnings
+from collections.abc import Iterable
 from numbers import Real
 from os import PathLike
 from pathlib import Path
@@ -18,7 +19,7 @@ from acestep.errors import AceStepWarning, ConfigError
 from acestep.events import Event, Notice
 from acestep.model.device import choose_device, choose_dtype
 from acestep.playing import Rendition
-from acestep.render import Sounds, read_sound, render, request_problems
+from acestep.render import Sounds, read_sound, render_all, request_problems
 
 Array = np.ndarray | torch.Tensor
 Sound = str | PathLike[str] | Array | tuple[Array, int] | Rendition
@@ -95,24 +96,56 @@ class AceStepPipeline:
         Raises ``ConfigError`` naming every knob that is wrong, ``AudioError`` for audio that cannot
         be read, ``ModelError`` when memory runs out.
         """
+        (piece,) = self.generate_all(
+            [secrets.randbelow(2**31) if seed is None else seed],
+            caption,
+            lyrics,
+            src_audio=src_audio,
+            src_rate=src_rate,
+            reference_audio=reference_audio,
+            reference_rate=reference_rate,
+            **knobs,
+        )
+        return piece
+
+    def generate_all(
+        self,
+        seeds: Iterable[int],
+        caption: str = "",
+        lyrics: str = "[Instrumental]",
+        *,
+        src_audio: Sound | None = None,
+        src_rate: int | None = None,
+        reference_audio: Sound | None = None,
+        reference_rate: int | None = None,
+        **knobs: Any,
+    ) -> list[Rendition]:
+        """Make a piece for each seed, as :meth:`generate` makes one: on a CPU the same to the bit.
+
+        The text is encoded once, and on a GPU the pieces go through the model together, as many as
+        fill it. Raises what ``generate`` raises.
+        """
         problems = _sound_problems("src", src_audio, src_rate)
         problems += _sound_problems("reference", reference_audio, reference_rate)
         try:
-            config = self._config(caption, lyrics, seed, knobs)
+            configs = [self._config(caption, lyrics, seed, knobs) for seed in seeds]
         except ConfigError as error:
             raise ConfigError([*error.problems, *problems], hint=error.hint) from error
-        problems += request_problems(config, has_source=src_audio is not None)
+        if not configs:
+            return []
+        problems += request_problems(configs[0], has_source=src_audio is not None)
         if problems:
             raise ConfigError(problems)
         sounds = Sounds(
-            _hear(src_audio, src_rate, config.duration), _hear(reference_audio, reference_rate)
+            _hear(src_audio, src_rate, configs[0].duration), _hear(reference_audio, reference_rate)
         )
-        steps = render(self._parts, config, sounds)
-        while True:
-            try:
-                self._tell(next(steps))
-            except StopIteration as done:
-                return done.value
+        pieces = []
+        for item in render_all(self._parts, configs, sounds):
+            if isinstance(item, Rendition):
+                pieces.append(item)
+            else:
+                self._tell(item)
+        return pieces
 
     def load_lora(
         self, path: str | PathLike[str], name: str | None = None, scale: float = 1.0
@@ -168,7 +201,7 @@ class AceStepPipeline:
         self._parts.free()
 
     def _config(
-        self, caption: str, lyrics: str, seed: int | None, knobs: dict[str, Any]
+        self, caption: str, lyrics: str, seed: int, knobs: dict[str, Any]
     ) -> GenerateConfig:
         foreign = sorted(knobs.keys() & {*OWN_KNOBS, "src_audio", "lyrics_file"})
         if foreign:
@@ -176,9 +209,7 @@ class AceStepPipeline:
                 [f"{name}: not a knob of generate" for name in foreign],
                 hint="model, adapters, device, precision and offload are the pipeline's own",
             )
-        values = {**knobs, "caption": caption, "lyrics": lyrics}
-        values["seed"] = secrets.randbelow(2**31) if seed is None else seed
-        return GenerateConfig(**values)
+        return GenerateConfig(**{**knobs, "caption": caption, "lyrics": lyrics, "seed": seed})
 
     def _tell(self, event: Event) -> None:
         if isinstance(event, Notice) and event.level == "warning":

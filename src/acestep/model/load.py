@@ -37,6 +37,7 @@ from acestep.model.convert import PREFIXES, rename_key
 from acestep.model.layout import SILENCE_FILE, BaseModel, read_config
 from acestep.speed.attention import install_attention
 from acestep.speed.convolutions import fast_convolutions
+from acestep.speed.stream import smooth
 
 TIMBRE_FRAMES = 750  # 30 s: what the timbre encoder is given as a reference
 _AGAIN = "Download the model again."
@@ -47,11 +48,13 @@ def load_transformer(
 ) -> AceStepTransformer1DModel:
     """The diffusion transformer (the original's ``decoder``); golden data: ``dit``.
 
-    Its attention is that of :mod:`acestep.speed.attention`.
+    Its attention is that of :mod:`acestep.speed.attention`, its norms those of
+    :mod:`acestep.speed.stream`.
     """
     module = _build(AceStepTransformer1DModel, model.config("transformer"))
     transformer = _load(module, model, "transformer", device, dtype)
     install_attention(transformer)
+    smooth(transformer)
     return transformer
 
 

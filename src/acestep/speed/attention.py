@@ -9,10 +9,11 @@ Three kernels give the same numbers up to rounding:
 
 - ``varlen``: ``torch.nn.attention.varlen`` (CUDA, compute capability 8.0 on, half precision);
 - ``flex``: compiled flex attention under block masks (other CUDA cards with Triton);
-- ``local``: scaled dot-product attention, windows in blocks that see their neighbours (anywhere).
+- ``local``: scaled dot-product attention, windows in blocks that see their neighbours (anywhere);
+  in compiled passes its twin ``blocks``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,14 +22,18 @@ import torch
 from diffusers.models.embeddings import apply_rotary_emb
 from torch import Tensor, nn
 
+from acestep.speed.blocks import blocks
 from acestep.speed.kernels import Spans, flex, has_varlen, local, varlen, with_ends, with_masks
 
-Kernel = Literal["varlen", "flex", "local"]
-KERNELS = {"varlen": varlen, "flex": flex, "local": local}
+Kernel = Literal["varlen", "flex", "local", "blocks"]
+KERNELS = {"varlen": varlen, "flex": flex, "local": local, "blocks": blocks}
 
 
 # What each cross-attention made of a condition: keys and values
 Told = dict[nn.Module, tuple[Tensor, Tensor]]
+
+
+Layout = Callable[[Spans, torch.device], Spans]
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Lengths:
 class WindowAttention:
     """The attention processor of all layers of one transformer."""
 
-    # A marker alone: with it the transformer builds no dense mask. No kernel of that name is called.
+    # A marker alone: with it the transformer builds no dense mask; no such kernel is called
     _attention_backend = "flash"
     _parallel_config = None
 
@@ -50,6 +55,8 @@ class WindowAttention:
         self.kernel = kernel
         self.window = window
         self.lengths: Lengths | None = None
+        self.layout: Layout | None = None  # for "blocks" (:mod:`acestep.speed.compiled`)
+        self.held = False  # the spans stay as they are (:mod:`acestep.speed.graphs`)
         self.told: Told | None = None
         self.spans: dict[bool, Spans] = {}  # by whether the attention is to the condition
 
@@ -90,6 +97,8 @@ class WindowAttention:
 
     def prepare(self, patches: int, conditions: int, batch: int, device: torch.device) -> None:
         """Lay out the spans of one pass; they stay until the next, for what is recomputed."""
+        if self.held:
+            return
         clips, tokens = (patches,) * batch, (conditions,) * batch
         if self.lengths is not None:
             clips, tokens = self.lengths.patches, self.lengths.conditions
@@ -100,6 +109,8 @@ class WindowAttention:
         }
 
     def _laid_out(self, spans: Spans, device: torch.device) -> Spans:
+        if self.layout is not None:
+            return self.layout(spans, device)
         match self.kernel:
             case "varlen":
                 return with_ends(spans, device)

@@ -92,7 +92,8 @@ def varlen(
         key.flatten(0, 1),
         value.flatten(0, 1),
         *spans.ends,
-        *spans.size,
+        query.shape[1],  # as spans.size has them, but a compiled pass takes these for any length
+        key.shape[1],
         scale=scale,
         window_size=reach,
         enable_gqa=query.shape[2] != key.shape[2],
@@ -147,16 +148,14 @@ def local(
 def _attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, scale: float) -> Tensor:
     count = query.shape[1]
     if window is None or count <= window + 1:
-        return _grouped(query, key, value, None, scale)
+        return grouped(query, key, value, None, scale)
     if count <= DENSE_WINDOWS * window:
         mask = _window_mask(count, window, query.dtype, query.device)
-        return _grouped(query, key, value, mask, scale)
+        return grouped(query, key, value, mask, scale)
     return _in_blocks(query, key, value, window, scale)
 
 
-def _grouped(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float
-) -> Tensor:
+def grouped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
     """Queries that share a key head become more rows of it: no key is copied, any kernel takes it.
 
     ``mask`` is additive, ``[N, M]`` or ``[B, 1, N, M]``, the same for all heads.
@@ -193,7 +192,7 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
     )
     mask = _block_mask(count, window, query.dtype, query.device)
     mask = mask.expand(batch, *mask.shape).flatten(0, 1)
-    heard = _grouped(query, key, value, mask, scale)
+    heard = grouped(query, key, value, mask, scale)
     return heard.unflatten(0, (batch, blocks)).flatten(1, 2)[:, :count]
 
 

@@ -2,11 +2,13 @@
 
     python benchmarks/preprocess.py --songs 4 --seconds 30
 
-*ours* is ``acestep.preprocess`` on real FLAC files, both passes and all writing included. *plain*
-is the loop one would write first on the same files: read whole, ``vae.encode`` in one piece with
-the model as diffusers loads it, text through ``AceStepPipeline.encode_prompt`` with all parts in
-memory, ``torch.save``. Reported: seconds of audio a second, and peak memory (each side in its own
-process).
+First the audio encoder alone against ``AutoencoderOobleck.encode`` as it comes, in the shape of the
+published autoencoder and the small model's, and reading of files (``encoder.py``); ``--encoder``
+stops there. Then all of it, with ``--model``: *ours* is ``acestep.preprocess`` on real FLAC files,
+both passes and all writing included. *plain* is the loop one would write first on the same files:
+read whole, ``vae.encode`` in one piece with the model as diffusers loads it, text through
+``AceStepPipeline.encode_prompt`` with all parts in memory, ``torch.save``. Reported: seconds of
+audio a second, and peak memory (each side in its own process).
 """
 
 import argparse
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import AceStepPipeline
+from encoder import encoder_rates, reading_rates, table
 from machine import forget_peak, hardware, peak_gib
 
 from acestep.config import PreprocessConfig
@@ -129,6 +132,16 @@ def peak_memory(side: str, args: argparse.Namespace) -> float:
     return float(done.stdout.split()[-1])
 
 
+def parts(args: argparse.Namespace, folder: Path) -> None:
+    """Print the rates of the encoder and of reading."""
+    device = choose_device(args.device)
+    seconds = args.encoder_seconds or (120.0 if device.type == "cuda" else 4.0)
+    print(f"{hardware(device)}, torch {torch.__version__}, {seconds:g} s of audio")
+    print(table(encoder_rates(device, seconds, args.rounds)))
+    rates = reading_rates(sorted(folder.glob("*.flac")), args.rounds)
+    print("reading FLAC, × real time:", ", ".join(f"{v} {name}" for name, v in rates.items()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=int, default=4)
@@ -136,6 +149,8 @@ def main() -> None:
     parser.add_argument("--model", default="mini", help="a diffusers folder or mini")
     parser.add_argument("--device", choices=["cuda", "mps", "cpu"])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--encoder-seconds", type=float, help="audio for the encoder alone")
+    parser.add_argument("--encoder", action="store_true", help="the encoder and reading alone")
     parser.add_argument("--skip-memory", action="store_true", help="time only")
     parser.add_argument("--only", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -147,6 +162,9 @@ def main() -> None:
             forget_peak()
             SIDES[args.only](dataset, folder / "out", args)
             print(peak_gib(choose_device(args.device)))
+            return
+        parts(args, folder)
+        if args.encoder:
             return
         for number in range(args.rounds):
             for side in sorted(SIDES, reverse=number % 2 == 1):

@@ -97,16 +97,14 @@ def test_there_is_nothing_left_to_turn_and_the_weights_are_the_same():
     assert not kinds & {nn.Conv1d, nn.ConvTranspose1d, Snake1d}
     fold_weight_norm(vae)
     plain = vae.encoder.block[2].conv1
-    turned = fast.encoder.inner.block[2].conv1
+    turned = fast.encoder[2].stage.conv1
     assert turned.weight[:, :, 0].equal(plain.weight) and turned.bias.equal(plain.bias)
     assert not any(parameter.requires_grad for parameter in fast.parameters())
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("logscale", [True, False])
-@pytest.mark.parametrize("piece", [1, 1000, 2**17])
-def test_snake_in_pieces_of_any_length(monkeypatch, logscale, piece):
-    monkeypatch.setattr(convolutions, "PIECE", piece)
+def test_snake(logscale):
     snake = Snake1d(6, logscale=logscale)
     snake.alpha.uniform_(0.1, 2)
     snake.beta.uniform_(0.1, 2)
@@ -116,6 +114,29 @@ def test_snake_in_pieces_of_any_length(monkeypatch, logscale, piece):
     torch.testing.assert_close(ours.squeeze(2), snake(x), rtol=1e-6, atol=1e-6)
     assert wide.squeeze(2).equal(x), "the input is needed again"
     assert ours.is_contiguous(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("clips", [1, 2])
+@pytest.mark.parametrize("extra", [0, 1, 1919])
+def test_pieces_give_what_the_whole_gives(monkeypatch, clips, extra):
+    """Of the least length; a reach that is one frame too short would be seen."""
+    vae = fast_twin(random_vae(8))
+    audio = torch.randn(clips, 2, 1920 * 16 + extra) * 0.2
+    calls = []
+    first = vae.encoder[0].stage
+    first.register_forward_hook(lambda *_: calls.append(1))
+    whole = vae.encoder(audio)
+    sound = vae.decoder(whole[:, :4])
+    assert len(calls) == 1
+    monkeypatch.setattr(convolutions, "PIECE", 1)
+    pieces = vae.encoder(audio)
+    assert len(calls) > 10
+    assert apart(pieces, whole) < 3e-6 and apart(vae.decoder(whole[:, :4]), sound) < 3e-6
+    for stage in vae.encoder:
+        if isinstance(stage, convolutions.InPieces):
+            stage.reach -= 6
+    assert apart(vae.encoder(audio), whole) > 1e-5
 
 
 def test_gradients_go_through():

@@ -155,6 +155,10 @@ class _Supply:
         return items()
 
 
+class _Ended(Exception):
+    """A process ended in the middle of an answer."""
+
+
 class _Process:
     """A process that reads, from this side."""
 
@@ -171,7 +175,7 @@ class _Process:
         )
 
     def answers(self, task: dict[str, Any]) -> Iterator[Item]:
-        """What it says to a task. ``OSError``, ``EOFError``, ``ValueError``: it ended."""
+        """What it says to a task. If it ended: ``_Ended``, ``OSError`` or ``ValueError``."""
         tasks, answers = self._process.stdin, self._process.stdout
         assert tasks and isinstance(answers, io.BufferedReader)
         tasks.write(json.dumps(task).encode() + b"\n")
@@ -190,7 +194,7 @@ class _Process:
             if answers.readinto(block.data.cast("B")) < block.nbytes:
                 break
             yield block
-        raise EOFError
+        raise _Ended
 
     def ended(self) -> str:
         """How it ended, in words."""
@@ -257,7 +261,7 @@ def _work(supply: _Supply, processes: _Processes) -> None:
             process = process or processes.take()
             for item in process.answers(task):
                 supply.put(answers, item)
-        except (OSError, EOFError, ValueError) as error:  # ValueError: half a line
+        except (_Ended, OSError, ValueError) as error:  # ValueError: half a line
             supply.put(answers, _broken(task, process, error))
             if process:
                 processes.drop(process)

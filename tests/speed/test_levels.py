@@ -8,6 +8,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from acestep.adapters.attach import trainable_parameters
 from acestep.speed.attention import clip_lengths
 from acestep.speed.levels import ATTENTION, LEVELS, PRODUCTS, apply_level, next_level
+from acestep.speed.linear import QuickLinear
+from acestep.speed.precision import Int8, StoredLinear, block_linears
 
 
 def gradients(transformer, loss):
@@ -63,6 +65,29 @@ def test_another_pass_may_come_in_between(level):
     for name, value in together.items():
         scale = (apart[name] + rest[name]).abs().max()
         assert torch.allclose(value, apart[name] + rest[name], atol=0.02 * float(scale)), name
+
+
+@pytest.mark.parametrize("layer", ["int8", "oneDNN"])
+def test_levels_hold_for_other_layers_of_the_base(layer):
+    """Layers that lie in few bits, and those that a CPU multiplies by oneDNN."""
+    transformer = transformer_with(dropout=0.1).train()
+    for name, linear in block_linears(transformer).items():
+        if name.endswith("base_layer") and layer == "int8":
+            parent = transformer.get_submodule(name.rpartition(".")[0])
+            parent.base_layer = StoredLinear(linear, int8(linear.weight.detach()))
+        elif name.endswith("base_layer") and torch.backends.mkldnn.is_available():
+            linear.__class__ = QuickLinear
+    found = {}
+    for level in LEVELS:
+        apply_level(transformer, level)
+        found[level] = gradients(transformer, loss_of(transformer))
+    for level, values in found.items():
+        assert all(torch.equal(found["none"][name], value) for name, value in values.items()), level
+
+
+def int8(weight):
+    scale = weight.abs().amax(dim=1, keepdim=True) / 127
+    return Int8((weight / scale).round().to(torch.int8), scale, weight.dtype)
 
 
 class Counted(TorchDispatchMode):

@@ -42,6 +42,10 @@ ATTENTION = {
     torch.ops.higher_order.flex_attention,
 }
 PRODUCTS = {_aten.mm.default: 0, _aten.bmm.default: 0, _aten.addmm.default: 1}
+# Those of a CPU's frozen layers (:mod:`acestep.speed.linear`)
+LINEAR = (
+    {torch.ops.mkldnn._linear_pointwise.default} if torch.backends.mkldnn.is_available() else set()
+)
 SKINNY = 8  # a product this many times wider than what it sums over is cheaper computed than kept
 
 
@@ -97,7 +101,7 @@ def _keep_attention(context: Any, operation: Any, *inputs: Any, **more: Any) -> 
 
 def _keep_products(context: Any, operation: Any, *inputs: Any, **more: Any) -> CheckpointPolicy:
     if (first := PRODUCTS.get(operation)) is None:
-        return _keep(operation in ATTENTION)
+        return _keep(operation in ATTENTION or operation in LINEAR)
     summed, width = inputs[first + 1].shape[-2:]
     return _keep(SKINNY * summed > width)  # the second product of an adapter sums over its rank
 

@@ -131,6 +131,17 @@ def test_a_process_that_breaks_is_an_error_of_its_file_alone(songs, workers):
     assert len(rest) == 5 and rest.count(24000) >= 6 - workers
 
 
+def test_a_process_that_was_ended_while_it_waited_costs_nothing(songs):
+    with ReadAhead(1) as readers:
+        assert len(list(readers.facts(songs[1:2]))) == 1
+        (process,) = readers._processes._all
+        process._process.kill()
+        process._process.wait()
+        (facts,) = readers.facts(songs[1:2])
+        assert facts == inspect_audio(songs[1])
+        assert process not in readers._processes._all
+
+
 def test_a_process_that_cannot_be_started_is_an_error_of_every_file(songs, monkeypatch):
     monkeypatch.setattr(readahead.sys, "executable", "/nowhere/python")
     for words, hint in heard(2, [Cut(songs[0]), Cut(songs[1])]):

@@ -196,6 +196,9 @@ class _Process:
             yield block
         raise _Ended
 
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def ended(self) -> str:
         """How it ended, in words."""
         with suppress(subprocess.TimeoutExpired):
@@ -227,7 +230,11 @@ class _Processes:
     def take(self) -> _Process:
         """One that is idle, or a new one."""
         with suppress(queue.Empty):
-            return self._idle.get_nowait()
+            while True:
+                process = self._idle.get_nowait()
+                if process.is_alive():
+                    return process
+                self.drop(process)
         process = _Process()
         self._all.append(process)
         return process
@@ -253,22 +260,21 @@ class _Processes:
 
 
 def _work(supply: _Supply, processes: _Processes) -> None:
-    """Have one process, renewed as often as it breaks, do tasks until there are no more."""
-    process: _Process | None = None
+    """Have processes do tasks, one after another, until there are no more."""
     while taken := supply.next_task():
         task, answers = taken
+        process: _Process | None = None
         try:
-            process = process or processes.take()
+            process = processes.take()
             for item in process.answers(task):
                 supply.put(answers, item)
         except (_Ended, OSError, ValueError) as error:  # ValueError: half a line
             supply.put(answers, _broken(task, process, error))
             if process:
                 processes.drop(process)
-            process = None
+        else:
+            processes.give_back(process)
         supply.put(answers, None)
-    if process:
-        processes.give_back(process)
 
 
 def _broken(task: dict[str, Any], process: _Process | None, error: Exception) -> AudioError:

@@ -18,10 +18,10 @@ from acestep.knobs import build
 from acestep.training.advice import Recommendation
 from acestep.training.advice import advise as recommend
 from acestep.training.afterwards import Afterwards, look_at_run
-from acestep.training.probe import is_cheap, time_steps
+from acestep.training.estimate import Estimate
+from acestep.training.probe import is_cheap, time_steps, with_probe
 from acestep.training.run import RunFolder
 from acestep.training.situation import Situation, look_at_dataset, look_at_tensors
-from acestep.training.timing import Time
 
 MARKS = {"red": "RED  ", "amber": "amber", "green": "green", "grey": "?    "}
 
@@ -59,34 +59,31 @@ def _before(config: AdviseConfig, situation: Situation, lights: Sequence[Light])
     yield Text(lights_table(lights))
     advice = recommend(situation)
     yield Text(settings_table(advice))
-    yield Text(f"memory: {advice.memory.sentence}")
-    probed = yield from _probe(config, situation, advice)
-    when = probed or advice.time
-    yield Text(f"time: {when.sentence}")
+    found = yield from _probe(config, situation, advice)
+    yield Text(f"memory: {found.memory.sentence}")
+    yield Text(f"time: {found.time.sentence}")
+    yield Text(f"disk: {found.disk.sentence}")
     tensors = config.source if situation.measured else Path("tensors")
     yield Text(f"\n{advice.command(tensors, Path('runs') / _name(config.source))}")
     facts: dict[str, Any] = advice.as_dict() | {"lights": [light.as_dict() for light in lights]}
-    facts["time"] = {"seconds": when.seconds, "how": when.how}
-    yield Finished("advise", str(config.source), facts)
+    yield Finished("advise", str(config.source), facts | found.as_dict())
 
 
 def _probe(
     config: AdviseConfig, situation: Situation, advice: Recommendation
-) -> Generator[Event, None, Time | None]:
-    """The time by a few real steps, where that is cheap and possible; else nothing."""
-    values = advice.values()
-    per_step = values["batch_size"] * values["gradient_accumulation"]
-    steps = values["epochs"] * -(-situation.clips // per_step)
+) -> Generator[Event, None, Estimate]:
+    """The estimate, with a few real steps in it where that is cheap and possible."""
+    found = advice.estimate
     here = situation.machine.here and situation.base.present and situation.measured
-    if not (config.probe and here) or not is_cheap(advice.time, steps):
-        return None
+    if not (config.probe and here) or not is_cheap(found.time):
+        return found
     beside = {"tensors": config.source, "model": config.model, "device": config.device}
     given = {name: value for name, value in beside.items() if value is not None}
     try:
-        return time_steps(build(TrainConfig, {**given, **values}))
+        return with_probe(found, time_steps(build(TrainConfig, {**given, **advice.values()})))
     except torch.OutOfMemoryError:
-        yield Notice("a step on this device runs out of memory; use --gradient-checkpointing on")
-    return None
+        yield Notice("a step on this device runs out of memory, whatever is computed again")
+    return found
 
 
 def lights_table(lights: Sequence[Light]) -> str:

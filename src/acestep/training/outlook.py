@@ -14,7 +14,7 @@ from torch import nn
 
 from acestep.adapters.attach import choose_modules
 from acestep.config import TrainConfig
-from acestep.data.tensors import Manifest, Sample, load_samples, read_manifest
+from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.errors import ModelError, RunError
 from acestep.events import Event, Finished, Notice, Started, Text
 from acestep.model.base import BaseModel, empty_transformer
@@ -31,7 +31,7 @@ from acestep.training.evaluate import training_side
 from acestep.training.machine import named_machine, this_machine
 from acestep.training.memory_advice import cures
 from acestep.training.optim import make_optimizer
-from acestep.training.probe import Probe, is_cheap, time_steps
+from acestep.training.probe import Probe, is_cheap, time_steps, with_probe
 from acestep.training.run import RunFolder
 from acestep.training.session import base_model, check_checkpoints, check_shapes
 from acestep.training.settings import check_same_data
@@ -88,9 +88,13 @@ def look_ahead(config: TrainConfig, processes: int) -> tuple[Start, list[Notice]
     manifest = read_manifest(config.tensors)
     base, model = _base(config, manifest, elsewhere=elsewhere)
     samples = load_samples(config.tensors, manifest)
-    sizes = model.config("transformer") if model else base.shape.config()
-    modules = _check_parts(config, empty_transformer(sizes), samples, elsewhere=elsewhere)
     clips = make_clips(samples, torch.device("cpu"), torch.float32)
+    transformer = empty_transformer(model.config("transformer") if model else base.shape.config())
+    if model is not None:
+        check_shapes(transformer, clips, config)
+    modules = choose_modules(transformer, config.targets)
+    if not elsewhere:
+        _check_libraries(config)
     situation = look_at_samples(samples, base, machine)
     start = Start(
         config, situation, split_clips(clips, config.validation, config.seed), model, processes, 0
@@ -131,17 +135,10 @@ def _check_place(run: RunFolder) -> None:
             pass
 
 
-def _check_parts(
-    config: TrainConfig, transformer: nn.Module, samples: list[Sample], *, elsewhere: bool
-) -> list[str]:
-    """The modules that are adapted. Raises for tensors of other shapes, for targets that are none,
-    and for a library that is missing here."""
-    check_shapes(transformer, make_clips(samples, torch.device("cpu"), torch.float32), config)
-    modules = choose_modules(transformer, config.targets)
-    if not elsewhere:
-        check_storing(config.base_precision)
-        make_optimizer(config, [nn.Parameter(torch.zeros(1))])
-    return modules
+def _check_libraries(config: TrainConfig) -> None:
+    """Raise ``ConfigError`` if a library is missing here."""
+    check_storing(config.base_precision)
+    make_optimizer(config, [nn.Parameter(torch.zeros(1))])
 
 
 def _check_resuming(start: Start, run: RunFolder, manifest: Manifest, modules: list[str]) -> int:
@@ -169,16 +166,10 @@ def _parts(start: Start) -> Parts:
     return Parts(len(start.split.train), len(together))
 
 
-def with_probe(found: Estimate, probed: Probe) -> Estimate:
-    """An estimate with what a few steps showed in place of what was predicted."""
-    switches = {name: vars(probed.pace)[name] for name in probed.pace.values()}
-    time = replace(found.time, step=probed.time.step, how=probed.time.how)
-    return replace(found, time=time, switches=switches)
-
-
 def outlook_text(start: Start, found: Estimate, probed: Probe | None) -> str:
     """An estimate for a terminal."""
     config = start.config
+    clips = _count(len(start.split.train), "clip")
     batch = f"batch {config.batch_size} × accumulation {config.gradient_accumulation}"
     many = _count(start.processes, "process", "es")
     done = f", of which {start.done} are done" if start.done else ""
@@ -187,7 +178,7 @@ def outlook_text(start: Start, found: Estimate, probed: Probe | None) -> str:
         memory += f"; measured in these steps: {probed.peak / GIB:.1f} GiB allocated"
     rows = [
         ("base model", start.situation.base.name),
-        ("songs", f"{_count(len(start.split.train), 'clip')} trained on; held out: {start.split.how}"),
+        ("songs", f"{clips} trained on; held out: {start.split.how}"),
         ("memory", memory),
         ("time", found.time.sentence),
         ("disk", found.disk.sentence),

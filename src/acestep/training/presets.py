@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from acestep.model.flow import FRAMES_PER_SECOND
+from acestep.model.shape import SHAPES
 from acestep.speed.levels import LEVELS, Level
-from acestep.speed.memory import Fit, Load, fill
+from acestep.speed.memory import GIB, Fit, Load, fill, usable
 from acestep.training.filling import ENOUGH_PATCHES
 
 SIZES = (6, 8, 12, 16, 24, 40, 80)  # GB of usual cards
+MODELS = {"2B": "acestep-v15-turbo", "XL": "acestep-v15-xl-turbo"}  # in the documentation
 PRECISIONS = ("auto", "int8", "nf4")  # how the base may lie: as it is computed, or in fewer bits
 
 
@@ -72,3 +74,25 @@ def patches_in(load: Load, seconds: float) -> int:
 def seconds_of(load: Load, patches: int) -> float:
     """The length of a clip."""
     return patches * load.shape.patch / FRAMES_PER_SECOND
+
+
+def presets_table() -> str:
+    """The presets of usual cards as Markdown: rank 64 on attention, clips of 60 and of 240 s."""
+    lines = [
+        "| card | model | base | clips of 60 s | clips of 240 s | longest clip |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, name in MODELS.items():
+        load = Load(SHAPES[name])
+        for gib in SIZES:
+            room = usable(gib * GIB)
+            found = [choose_preset(load, patches_in(load, seconds), room) for seconds in (60, 240)]
+            ways = [
+                f"{one.fit.level}, {one.fit.patches_at_once // patches_in(load, seconds)} at once"
+                for one, seconds in zip(found, (60, 240), strict=True)
+            ]
+            kept = " / ".join(dict.fromkeys(one.base_precision for one in found))
+            longest = f"{found[-1].longest / 60:.0f} min"
+            cells = [f"{gib} GB", model, kept.replace("auto", "bf16"), *ways, longest]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)

@@ -4,7 +4,7 @@ import statistics
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,6 +12,7 @@ import torch
 from acestep.config import TrainConfig
 from acestep.events import Notice
 from acestep.speed.pace import Pace
+from acestep.training.estimate import Estimate
 from acestep.training.fitting import step_that_fits
 from acestep.training.optim import learning_rate
 from acestep.training.session import Session, open_session
@@ -58,6 +59,13 @@ def time_steps(config: TrainConfig) -> Probe:
             seconds.append(time.perf_counter() - begun)
     each = statistics.median(seconds[1:] or seconds)
     return Probe(Time(each, total, "timed here"), session.pace, notices, _peak(session))
+
+
+def with_probe(found: Estimate, probed: Probe) -> Estimate:
+    """An estimate with what a few steps showed in place of what was predicted."""
+    switches = {name: vars(probed.pace)[name] for name in probed.pace.values()}
+    time = replace(found.time, step=probed.time.step, how=probed.time.how)
+    return replace(found, time=time, switches=switches)
 
 
 def _wait(session: Session) -> None:

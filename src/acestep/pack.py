@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from acestep.config import PackConfig
-from acestep.data.files import size_text
+from acestep.data.files import size_text, write_text
 from acestep.data.packed import (
     INDEX,
     Index,
@@ -34,7 +34,6 @@ from acestep.data.tensors import (
     read_manifest,
     save_record,
     tensor_folder,
-    write_manifest,
 )
 from acestep.errors import TensorError
 from acestep.events import Event, Finished, Progress, Saved, Started
@@ -104,7 +103,7 @@ def _pack(config: PackConfig, manifest: Manifest) -> Iterator[Event]:
             places |= known
         yield Progress("pack", len(places), len(places), INDEX)
         index = Index(manifest.fingerprint, places)
-        _finish(folder, index, manifest)
+        _finish(config.tensors, folder, index)
     facts = {
         "samples": len(places),
         "shards": len(index.shards),
@@ -120,17 +119,25 @@ def _begin_anew(folder: Path) -> None:
     (folder / INDEX).unlink(missing_ok=True)
 
 
-def _finish(folder: Path, index: Index, manifest: Manifest) -> None:
+def _finish(source: Path, folder: Path, index: Index) -> None:
     """Write index and manifest if they are not there as they should be; drop other shards."""
     complete = (folder / MANIFEST).exists() and is_packed(folder)
-    if complete and read_index(folder) == index and read_manifest(folder) == manifest:
+    if complete and read_index(folder) == index and _same_manifest(source, folder):
         return
     _begin_anew(folder)
     for shard in folder.glob(SHARDS):
         if shard.name not in index.shards:
             shard.unlink()
     write_index(folder, index)
-    write_manifest(folder, manifest)
+    _copy_manifest(source, folder)
+
+
+def _same_manifest(source: Path, folder: Path) -> bool:
+    return (source / MANIFEST).read_bytes() == (folder / MANIFEST).read_bytes()
+
+
+def _copy_manifest(source: Path, folder: Path) -> None:
+    write_text(folder / MANIFEST, (source / MANIFEST).read_text(encoding="utf-8"))
 
 
 def _shards(config: PackConfig, manifest: Manifest) -> Iterator[list[dict[str, Any]]]:
@@ -228,6 +235,6 @@ def _unpack(config: PackConfig, manifest: Manifest) -> Iterator[Event]:
             record = load_record(config.tensors / name)
             del record["format"]
             save_record(config.output / name, record)
-        write_manifest(config.output, manifest)
+        _copy_manifest(config.tensors, config.output)
     yield Saved("tensors", str(config.output / MANIFEST))
     yield Finished("pack", str(config.output), {"samples": len(names)})

@@ -21,6 +21,7 @@ from acestep.model.flow import draw_turbo_time, interpolate
 from acestep.processes import Processes
 from acestep.speed.attention import install_attention
 from acestep.speed.levels import apply_level
+from acestep.speed.linear import quicken
 from acestep.speed.pace import Choice
 from acestep.training.clips import make_clips, split_clips
 from acestep.training.filling import Before
@@ -90,11 +91,11 @@ def session_of(
     """A session over parts that were never on a disk; the transformer has no adapter yet."""
     model = find_model("mini")  # only its variant is looked at
     install_attention(transformer)
+    precision = quicken(transformer, Choice(str(dtype).removeprefix("torch."), "as asked for"))
     modules = attach(transformer, config)
     parameters = trainable_parameters(transformer)
     clips = make_clips(songs, device, dtype)
     plan = make_plan(config, model, len(songs), 1)
-    precision = Choice(str(dtype).removeprefix("torch."), "as asked for")
     here = plan.samples_per_step
     pace = choose_pace(config, transformer, clips, here, device, precision, Before())
     apply_level(transformer, pace.level)

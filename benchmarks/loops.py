@@ -23,6 +23,7 @@ from acestep.speed.attention import install_attention
 from acestep.speed.levels import apply_level
 from acestep.speed.linear import quicken
 from acestep.speed.pace import Choice
+from acestep.speed.stream import smooth
 from acestep.training.clips import make_clips, split_clips
 from acestep.training.filling import Before
 from acestep.training.optim import make_optimizer
@@ -91,6 +92,7 @@ def session_of(
     """A session over parts that were never on a disk; the transformer has no adapter yet."""
     model = find_model("mini")  # only its variant is looked at
     install_attention(transformer)
+    smooth(transformer)
     precision = quicken(transformer, Choice(str(dtype).removeprefix("torch."), "as asked for"))
     modules = attach(transformer, config)
     parameters = trainable_parameters(transformer)

@@ -14,7 +14,7 @@ CPU = torch.device("cpu")
 
 
 def pace(samples=4, device=CPU, **knobs):
-    config = TrainConfig(tensors=Path("-"), gradient_checkpointing="off", **knobs)
+    config = TrainConfig(tensors=Path("-"), gradient_checkpointing="off", compile="off", **knobs)
     precision = Choice("float32", "a test")
     return choose_pace(config, None, [], samples, device, precision, Before())
 

@@ -176,6 +176,15 @@ class TrainConfig(Config):
         ge=0,
     )
 
+    compile: Literal["auto", "on", "off"] = knob(
+        "auto",
+        "Compile the model's blocks (auto: where there is a compiler and the run is long enough to "
+        "win back the time that takes).",
+    )
+    cuda_graphs: bool = knob(
+        False, "Record a pass once for each length and play it again: less work for the CPU."
+    )
+
     validation: float = knob(
         0.1,
         "Share of songs held out (with under ten songs: the last tenth of each); 0 for none.",

@@ -37,6 +37,8 @@ class Pace:
     ``attention`` is the kernel (:mod:`acestep.speed.attention`); ``checkpointing`` the level of
     recomputing (:mod:`acestep.speed.levels`); ``patches_at_once`` how many patches of several clips
     go through the model together, 0 for one clip at a time (:mod:`acestep.training.batches`).
+    ``compiled``: whether the blocks are (:mod:`acestep.speed.compiled`); ``graphs``: whether passes
+    are recorded as CUDA graphs (:mod:`acestep.speed.graphs`).
     """
 
     precision: Choice
@@ -44,6 +46,8 @@ class Pace:
     attention: Choice
     checkpointing: Choice
     patches_at_once: Choice
+    compiled: Choice
+    graphs: Choice
 
     @property
     def level(self) -> Level:

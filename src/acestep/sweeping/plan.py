@@ -39,6 +39,7 @@ YARDSTICK = {
 # The same for all, if anything
 _ASKED = {
     "device", "auto", "gpu", "gradient_checkpointing", "memory_limit", "patches_at_once",
+    "compile", "cuda_graphs",
     "preview_every", "preview", "preview_seconds",
 }  # fmt: skip
 _RANGE = {"low", "high", "log", "step"}

@@ -23,10 +23,12 @@ ENOUGH_PATCHES = 3000  # fill a large GPU's matrix units; a 240 s song has as ma
 @dataclass(frozen=True)
 class Before:
     """What a resumed run keeps, where there is anything: the ``level`` that it came down to when
-    memory ran out, and how many patches go together, on which dropout's draws depend."""
+    memory ran out, how many patches go together and whether passes are compiled, on which dropout's
+    draws depend."""
 
     level: Level | None = None
     patches_at_once: int | None = None
+    compiled: bool | None = None
 
 
 def choose_filling(

@@ -3,12 +3,16 @@
 from typing import Any
 
 import torch
+from torch import distributed
 
 from acestep.config import TrainConfig
 from acestep.speed.attention import choose_kernel
+from acestep.speed.compiled import Work, choose_compile
 from acestep.speed.computing import dtype_of
 from acestep.speed.pace import Choice, Pace
 from acestep.speed.precision import STORED
+from acestep.speed.sharding import is_sharded
+from acestep.training.batches import patches_of
 from acestep.training.clips import Clip
 from acestep.training.filling import Before, choose_filling
 from acestep.training.run import RunFolder
@@ -37,6 +41,46 @@ def choose_pace(
         attention=Choice(kernel, why, slower=device.type == "cuda" and kernel != "varlen"),
         checkpointing=level,
         patches_at_once=at_once,
+        compiled=_compiled(config, transformer, clips, at_once, before),
+        graphs=Choice(False, "not asked for"),
+    )
+
+
+def _compiled(
+    config: TrainConfig,
+    transformer: Any,
+    clips: list[Clip],
+    at_once: Choice,
+    before: Before,
+) -> Choice:
+    if config.compile == "off":
+        return Choice(False, "as asked for")
+    if before.compiled is not None:
+        return Choice(before.compiled, "as before: compiled passes draw other dropout")
+    obstacle = ""
+    if is_sharded(transformer):
+        obstacle = "a split base is gathered block by block"
+    elif config.base_precision in STORED:
+        obstacle = f"an {config.base_precision} base is unpacked in every product"
+    elif config.adapter == "dora":
+        obstacle = "DoRA's norms do not compile in one piece"
+    device = transformer.proj_out_conv.weight.device
+    return choose_compile(
+        config.compile, device, _work(config, transformer, clips, at_once), obstacle
+    )
+
+
+def _work(config: TrainConfig, transformer: Any, clips: list[Clip], at_once: Choice) -> Work:
+    """What this process has to do in the whole run, about."""
+    lengths = [patches_of(clip, transformer.patch_size) for clip in clips]
+    patches = sum(lengths) / len(lengths)
+    together = max(1.0, int(at_once.value) / patches)
+    processes = distributed.get_world_size() if distributed.is_initialized() else 1
+    return Work(
+        int(config.epochs * len(clips) / processes / together),
+        len(transformer.layers),
+        transformer.config.hidden_size,
+        patches * together,
     )
 
 
@@ -52,12 +96,13 @@ def filled_before(run: RunFolder, asked: TrainConfig) -> Before:
     settings = run.read_settings()
     pace = settings.get("pace")
     if pace is None:  # begun by a version that chose nothing
-        return Before(patches_at_once=0)
+        return Before(patches_at_once=0, compiled=False)
     again = asked.model_fields_set
     lowered = settings.get("lowered", False) and "gradient_checkpointing" not in again
     return Before(
         pace["checkpointing"]["value"] if lowered else None,
         None if "patches_at_once" in again else pace["patches_at_once"]["value"],
+        None if "compile" in again else pace.get("compiled", {}).get("value", False),
     )
 
 

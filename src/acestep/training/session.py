@@ -25,8 +25,10 @@ from acestep.model.base import (
 )
 from acestep.model.device import choose_device
 from acestep.processes import Processes, join
+from acestep.speed.compiled import compile_blocks
 from acestep.speed.computing import choose_computing, dtype_of
 from acestep.speed.levels import apply_level
+from acestep.speed.linear import quicken
 from acestep.speed.measured import limited
 from acestep.speed.pace import Pace
 from acestep.speed.precision import count_weights, load_base
@@ -285,14 +287,19 @@ def _build(
     home = torch.device("cpu") if config.shard_base else processes.device
     transformer = load_base(model, home, dtype, config.base_precision)
     check_shapes(transformer, clips, config)
+    precision = quicken(transformer, precision)
     modules = attach(transformer, config)
     if config.shard_base:
         shard_base(transformer, processes.device)
         held = size_text(bytes_here(transformer))
         notices.append(Notice(f"the base is split: {held} of weights in this process", "info"))
     here = -(-plan.samples_per_step // processes.world)
-    pace = choose_pace(config, transformer, clips, here, processes.device, precision, before)
+    pace = choose_pace(
+        config, transformer, clips, here, processes.device, precision, before, plan.total_steps
+    )
     apply_level(transformer, pace.level)
+    if pace.compiled.value:
+        compile_blocks(transformer, together=int(pace.patches_at_once.value) > 0)
     parameters = trainable_parameters(transformer)
     nothing = load_null_condition(model).to(processes.device, dtype)
     learner: nn.Module = transformer

@@ -24,6 +24,8 @@ CHANGEABLE = {
     "gradient_checkpointing",
     "memory_limit",
     "patches_at_once",
+    "compile",
+    "cuda_graphs",
     "epochs",
     "save_every",
     "validate_every",

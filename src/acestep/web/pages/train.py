@@ -9,9 +9,12 @@ import gradio as gr
 from acestep.adapters.locate import run_checkpoints
 from acestep.data.tensors import read_manifest
 from acestep.errors import AceStepError, ConfigError
+from acestep.events import Notice, Text
 from acestep.terminal import plain
 from acestep.web.controls import control
 from acestep.web.curves import loss_figure
+from acestep.web.named import named
+from acestep.web.orders import config_for
 from acestep.web.panel import job_panel
 from acestep.web.reports import report_html
 from acestep.web.runs import events_of, runs_in
@@ -27,7 +30,7 @@ MORE = (
     "adapter", "targets", "teach_guidance", "optimizer", "schedule", "warmup_steps",
     "weight_decay", "max_grad_norm", "timesteps", "condition_dropout", "validation",
     "validate_every", "patience", "gradient_checkpointing", "memory_limit",
-    "patches_at_once", "device", "precision", "base_precision", "model",
+    "patches_at_once", "compile", "cuda_graphs", "device", "precision", "base_precision", "model",
 )  # fmt: skip
 LOG_LINES = 60
 PLOT_SECONDS = 3.0
@@ -39,9 +42,11 @@ def build(workspace: Workspace) -> None:
     with gr.Row(elem_classes="row"):
         tensors = control("train", "tensors", value="tensors")
         output = control("train", "output")
+        card = control("train", "gpu")
     with gr.Row(elem_classes="row"):
         load = gr.Button(t("train.load"), elem_id="train-load")
         recommend = gr.Button(t("train.recommend"), elem_id="train-recommend")
+        expect = gr.Button(t("train.expect"), elem_id="train-expect")
     found = gr.HTML(elem_id="train-found", padding=False)
     inputs = {"tensors": tensors, "output": output}
     with gr.Group(), gr.Row(elem_classes="row"):
@@ -68,13 +73,22 @@ def build(workspace: Workspace) -> None:
         """What lies in the tensor folder."""
         return found_html(workspace, folder, language_of(request.headers))
 
-    def fill(folder: str, request: gr.Request) -> list[Any]:
+    def fill(request: gr.Request, folder: str, gpu: str | None) -> list[Any]:
         """The recommended values and why."""
-        return recommended(workspace, folder, language_of(request.headers), (*GUIDE, *MORE))
+        language = language_of(request.headers)
+        return recommended(workspace, folder, gpu or "", language, (*GUIDE, *MORE))
+
+    asked = {**inputs, "gpu": card}
+
+    def foresee(*values: Any) -> str:
+        """What a start would take."""
+        return outlook_html(workspace, dict(zip(asked, values, strict=True)))
 
     load.click(show_found, tensors, found, api_name="load_tensors")
     knobs = [inputs[name] for name in (*GUIDE, *MORE)]
-    recommend.click(fill, tensors, [found, *knobs], api_name="recommend")
+    handler = named(fill, ("folder", "gpu"), request=True)
+    recommend.click(handler, [tensors, card], [found, *knobs], api_name="recommend")
+    expect.click(named(foresee, asked), list(asked.values()), found, api_name="train_outlook")
 
 
 _EMPTY: dict[str, dict[str, Any]] = {"alpha": {"value": ""}}  # follows the rank unless given
@@ -99,21 +113,38 @@ def found_html(workspace: Workspace, folder: str, language: str) -> str:
     return f'<div class="good">{escape(words)}</div>'
 
 
+def outlook_html(workspace: Workspace, values: dict[str, Any]) -> str:
+    """What a start with these values would take, and what is short; or what it would refuse."""
+    from acestep.train import train
+
+    try:
+        events = list(train(config_for(workspace, "train", {**values, "dry_run": True})))
+    except AceStepError as error:
+        return problem_html(error)
+    told = "\n".join(event.text for event in events if isinstance(event, Text))
+    short = [e.message for e in events if isinstance(e, Notice) and e.level == "warning"]
+    lines = "".join(f'<div class="problem">{escape(line)}</div>' for line in short)
+    return f'{lines}<div class="good"><pre class="mono">{escape(told)}</pre></div>'
+
+
 def recommended(
-    workspace: Workspace, folder: str, language: str, names: tuple[str, ...]
+    workspace: Workspace, folder: str, gpu: str, language: str, names: tuple[str, ...]
 ) -> list[Any]:
     """HTML with each value's reason and the expected cost, then a value for every control."""
     from acestep.training.advice import advise
     from acestep.training.situation import look_at_tensors
 
     try:
-        advice = advise(look_at_tensors(workspace.path(folder)))
+        advice = advise(look_at_tensors(workspace.path(folder), gpu=gpu.strip() or None))
     except AceStepError as error:
         return [problem_html(error), *(gr.skip() for _ in names)]
     values = advice.values()
     lines = [f"<li><code>{escape(each.knob)} {escape(str(each.value))}</code>: "
              f"{escape(each.reason)}</li>" for each in advice.settings]  # fmt: skip
-    cost = say(language, "train.expects", memory=advice.memory.sentence, time=advice.time.sentence)
+    cost = say(
+        language, "train.expects", memory=advice.memory.sentence, time=advice.time.sentence,
+        disk=advice.estimate.disk.sentence,
+    )  # fmt: skip
     html = f'<div class="good">{escape(cost)}<ul>{"".join(lines)}</ul></div>'
     return [html, *(values.get(name, gr.skip()) for name in names)]
 

@@ -294,9 +294,7 @@ def _build(
         held = size_text(bytes_here(transformer))
         notices.append(Notice(f"the base is split: {held} of weights in this process", "info"))
     here = -(-plan.samples_per_step // processes.world)
-    pace = choose_pace(
-        config, transformer, clips, here, processes.device, precision, before, plan.total_steps
-    )
+    pace = choose_pace(config, transformer, clips, here, processes.device, precision, before)
     apply_level(transformer, pace.level)
     if pace.compiled.value:
         compile_blocks(transformer, together=int(pace.patches_at_once.value) > 0)

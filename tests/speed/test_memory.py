@@ -91,7 +91,9 @@ def test_memory_grows_with_what_it_should_and_shrinks_with_the_level():
         assert replace(load, **changed).peak(1500) > load.peak(1500), changed
     peaks = [replace(load, level=level).peak(1500) for level in LEVELS]
     assert peaks == sorted(peaks, reverse=True)
-    assert replace(load, compiled=True).peak(1500) < load.peak(1500)
+    eager = replace(load, dropout=0.1)
+    assert replace(eager, compiled=True).peak(1500) < 0.85 * eager.peak(1500)
+    assert replace(load, compiled=True).peak(1500) == load.peak(1500)
     assert replace(load, optimizer="adamw8bit").peak(1500) < load.peak(1500)
     assert load.peak(3000, 4) > load.peak(3000)
 
@@ -101,12 +103,13 @@ def test_memory_grows_with_what_it_should_and_shrinks_with_the_level():
     [
         (REFERENCE, 6, 60, "auto", "products"),
         (REFERENCE, 24, 240, "auto", "none"),
-        (REFERENCE, 12, 240, "auto", "products"),
+        (REFERENCE, 12, 240, "auto", "none"),
         (REFERENCE, 6, 240, "int8", "attention"),
         (XL, 16, 240, "auto", "attention"),
         (XL, 12, 240, "auto", "full"),
-        (XL, 8, 60, "nf4", "products"),
+        (XL, 8, 60, "nf4", "none"),
         (XL, 80, 240, "auto", "none"),
+        (XL, 24, 240, "auto", "products"),
     ],
 )
 def test_what_fits_on_which_card(shape, card, seconds, stored, level):

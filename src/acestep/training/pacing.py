@@ -55,7 +55,7 @@ def _compiled(
 ) -> Choice:
     if config.compile == "off":
         return Choice(False, "as asked for")
-    if before.compiled is not None:
+    if before.compiled is not None and not is_sharded(transformer):
         return Choice(before.compiled, "as before: compiled passes draw other dropout")
     obstacle = ""
     if is_sharded(transformer):

@@ -9,7 +9,7 @@ from acestep.config import GenerateConfig
 from acestep.data.audio import read_audio, write_audio
 from acestep.errors import AudioError, ConfigError
 from acestep.events import Finished, Progress, Saved, Started
-from acestep.generate import generate
+from acestep.generate import generate, output_file
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = GOLDEN / "upstream_tiny" / "acestep-v15-turbo"
@@ -102,6 +102,17 @@ def test_several_seeds_in_one_go_are_what_each_is_alone(tmp_path):
         one = GenerateConfig(**{**common, "seed": seed}, output=tmp_path / f"{seed}.wav")
         list(generate(one))
         assert (tmp_path / f"{seed}.wav").read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("song.flac", "song_8.flac"), ("7_on.flac", "8_on.flac"), ("take_77.wav", "take_77_8.wav")],
+)
+def test_the_seed_stands_in_the_name(name, expected):
+    config = GenerateConfig(seed=7, count=2, output=Path("out") / name)
+    assert output_file(config, 8) == Path("out") / expected
+    alone = GenerateConfig(seed=7, output=Path(name))
+    assert output_file(alone, 7) == Path(name)
 
 
 def test_there_is_no_seed_beyond_the_last(tmp_path):

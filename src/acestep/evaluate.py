@@ -16,7 +16,7 @@ from acestep.errors import AceStepError, RunError
 from acestep.events import Event, Finished, Notice, Progress, Saved, Skipped, Started, Stopped, Text
 from acestep.judging.choice import Candidate, Choice, choose
 from acestep.judging.kept import Kept
-from acestep.judging.making import BASE, Maker, Order, Voice
+from acestep.judging.making import BASE, Clip, Maker, Order, Voice
 from acestep.judging.measuring import Measurement, Scale, open_scale
 from acestep.judging.nearness import missing_gains, relative_distances
 from acestep.judging.panel import Ears, Panel, Take, listen
@@ -198,13 +198,15 @@ def _make(hall: Hall, orders: Sequence[Order], ahead: int) -> Iterator[Event]:
     there = len(orders) - len(missing)
     if there:
         yield Notice(f"{there} of {len(orders)} clips are there already", "info")
-    total = len(missing) + ahead
-    for done, order in enumerate(missing):
-        yield Progress(VERB, done, total, f"{order.voice.label}: prompt {order.trial.id}")
-        yield from hall.maker.make(order)
-        _stop_if_asked(hall)
+    words = [f"{order.voice.label}: prompt {order.trial.id}" for order in missing] + ["clips"]
+    coming = (Progress(VERB, done, len(missing) + ahead, what) for done, what in enumerate(words))
     if missing:
-        yield Progress(VERB, len(missing), total, "clips")
+        yield next(coming)
+    for item in hall.maker.make_all(missing):
+        if isinstance(item, Clip):
+            _stop_if_asked(hall)
+            item = next(coming)
+        yield item
 
 
 def _take(hall: Hall, voice: Voice, cell: str) -> Take:

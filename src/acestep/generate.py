@@ -55,9 +55,18 @@ def generate(config: GenerateConfig) -> Iterator[Event]:
 
 
 def output_file(config: GenerateConfig, seed: int) -> Path:
-    """Where the piece of a seed goes: of several, each has its seed in its name."""
-    output = config.output
-    return output if config.count == 1 else output.with_stem(f"{output.stem}_{seed}")
+    """Where the piece of a seed goes: of several, each has its seed in its name.
+
+    It takes the place of the first seed, if that is one of the name's parts (``42_on.flac``), else
+    it stands at the end (``song_42.flac``).
+    """
+    if config.count == 1:
+        return config.output
+    first = str(config.seed)
+    words = config.output.stem.split("_")
+    if first not in words:
+        words.append(first)
+    return config.output.with_stem("_".join(str(seed) if w == first else w for w in words))
 
 
 def _with_lyrics(config: GenerateConfig) -> GenerateConfig:

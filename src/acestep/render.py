@@ -5,6 +5,7 @@ trained on is what it is played on.
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,11 +85,18 @@ def render_all(
         if problems:
             raise ConfigError(problems)
     said: set[Event] = set()
-    try:
+    with memory_is_named(parts):
         for first in range(0, len(configs), SCENES_AT_ONCE):
             block = configs[first : first + SCENES_AT_ONCE]
             scenes = yield from set_scenes(parts, block, sounds, said)
             yield from play_all(parts, list(map(Piece, block, scenes)))
+
+
+@contextmanager
+def memory_is_named(parts: AdaptedParts) -> Iterator[None]:
+    """Raise ``ModelError`` where memory runs out."""
+    try:
+        yield
     except torch.OutOfMemoryError as error:
         raise ModelError(
             f"out of memory on {parts.device}: {str(error).splitlines()[0]}",

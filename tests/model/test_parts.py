@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from acestep.model.base import find_model
+from acestep.model.base import find_model, load_vae
 from acestep.model.parts import PART_NAMES, Parts
 
 TINY = str(Path(__file__).parents[1] / "golden/upstream_tiny/acestep-v15-turbo")
@@ -55,3 +55,20 @@ def test_the_vae_stays_in_float32():
 def test_an_unknown_part():
     with pytest.raises(ValueError, match="drums"):
         open_parts().load("drums")
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "decoder"),
+    [
+        ("cpu", torch.bfloat16, torch.float32),
+        ("cuda", torch.float32, torch.float32),
+        ("cuda", torch.bfloat16, torch.float16),
+    ],
+)
+def test_only_a_gpu_decodes_in_half_precision(device, dtype, decoder, monkeypatch):
+    monkeypatch.setattr(
+        "acestep.model.parts.load_vae", lambda model, device: load_vae(model, torch.device("cpu"))
+    )
+    parts = Parts(find_model(TINY), torch.device(device), dtype)
+    assert next(parts.vae().decoder.parameters()).dtype == decoder
+    assert next(parts.vae().encoder.parameters()).dtype == torch.float32

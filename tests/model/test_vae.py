@@ -241,3 +241,17 @@ def test_a_long_song_is_read_and_encoded_piece_by_piece(tiny):
     frames += sum(len(mean) for mean, _ in first)
     hook.remove()
     assert frames == 500 and max(lengths) <= (50 + 7 + 7) * HOP
+
+
+def test_what_half_precision_cannot_hold_is_decoded_in_float32():
+    model = find_model(str(GOLDEN / "upstream_tiny" / "acestep-v15-turbo"))
+    vae, exact = (load_vae(model, torch.device("cpu")) for _ in range(2))
+    latents = torch.randn(1, 30, 8, generator=torch.Generator().manual_seed(3))
+    vae.decoder.half()
+    near, right = decode_audio(vae, latents), decode_audio(exact, latents)
+    assert next(vae.decoder.parameters()).dtype == torch.float16
+    assert 0 < furthest(near, right) < 0.01 * np.abs(right).max()
+    loud = latents * 1e6
+    right = decode_audio(exact, loud)
+    assert furthest(decode_audio(vae, loud), right) < 0.05 * np.abs(right).max()
+    assert next(vae.decoder.parameters()).dtype == torch.float32

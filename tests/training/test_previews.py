@@ -260,7 +260,7 @@ def test_a_stop_is_heeded_within_a_piece(tensors, tmp_path):
         session, _ = open_session(config(tensors, tmp_path / "run", **LISTENING), held)
         previews = Previews(session, lambda: calls.append(1) or len(calls) > 4)
         assert list(previews.begin()) == []
-        assert len(calls) == 6 and not session.run.samples.exists()  # of eight steps and more
+        assert len(calls) == 5 and not session.run.samples.exists()  # of eight steps and more
         assert attached(session.transformer)
 
 
@@ -291,7 +291,7 @@ def test_a_preview_that_cannot_be_written_is_said_and_training_goes_on(tensors, 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), ModelError("x")])
 def test_so_it_is_without_memory(tensors, plain, tmp_path, monkeypatch, error):
-    monkeypatch.setattr(previews_module, "play", failing(error))
+    monkeypatch.setattr(previews_module, "play_all", failing(error))
     folder = run(tensors, tmp_path / "run", dropout=0.2, **LISTENING)
     said = [e.message for e in of(Notice, folder) if str(error) in e.message]
     assert len(said) == 3 and of(Sample, folder) == []

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from acestep.config import GenerateConfig
 from acestep.data.audio import read_audio, write_audio
 from acestep.errors import ConfigError
+from acestep.generate import output_file
 from acestep.web.job_files import Job
 from acestep.web.results import MOST, add_to_dataset, converted, made_by, orders
 from acestep.web.service import LoadedAdapter, Service
@@ -30,14 +32,14 @@ def piece(tmp_path) -> Path:
 
 def test_seeds_in_a_row_each_with_adapters_off_and_on(workspace):
     service = Service(adapters=(LoadedAdapter("a", 0.5),))
-    pieces = orders(workspace, service, {"caption": "x", "seed": "7"}, 2, both=True)
-    assert [(each["seed"], each["lora"]) for each in pieces] == [
-        (7, []), (7, ["a"]), (8, []), (8, ["a"]),
-    ]  # fmt: skip
-    names = [each["output"].name for each in pieces]
-    assert names == ["7_off.flac", "7_on.flac", "8_off.flac", "8_on.flac"]
-    assert len({each["output"].parent for each in pieces}) == 1
-    assert len(orders(workspace, service, {}, 99, both=False)) == MOST
+    jobs = orders(workspace, service, {"caption": "x", "seed": "7"}, 2, both=True)
+    assert [(job["seed"], job["count"], job["lora"]) for job in jobs] == [(7, 2, []), (7, 2, ["a"])]
+    assert [job["output"].name for job in jobs] == ["7_off.flac", "7_on.flac"]
+    assert len({job["output"].parent for job in jobs}) == 1
+    (job,) = orders(workspace, service, {}, 99, both=False)
+    assert (job["count"], job["output"].name) == (MOST, "42.flac")
+    config = GenerateConfig(seed=7, count=2, output=jobs[1]["output"])
+    assert output_file(config, 8).name == "8_on.flac"
     assert orders(workspace, service, {"seed": ""}, 1, both=False)[0]["seed"] == 42
     with pytest.raises(ConfigError, match="--seed abc"):
         orders(workspace, service, {"seed": "abc"}, 1, both=False)

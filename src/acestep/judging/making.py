@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from acestep.data.audio import read_audio
 from acestep.data.files import atomic, file_digest
 from acestep.events import Event, Notice
 from acestep.judging.trials import Trial
-from acestep.playing import Rendition, choose_sampling
-from acestep.render import Sounds, render
+from acestep.playing import Piece, Rendition, Scene, choose_sampling, play_all
+from acestep.render import Sounds, memory_is_named, set_scene
 
 FORMAT = 1  # of the clips: another way of making them needs another number
 BASE = "base"
@@ -32,6 +33,11 @@ class Voice:
     strength: float = 1.0
     digest: str = ""
     adapter: Adapter | None = field(default=None, repr=False)
+
+    @property
+    def who(self) -> tuple[str, float, str]:
+        """What tells it from others."""
+        return self.name, self.strength, self.digest
 
     @property
     def label(self) -> str:
@@ -79,6 +85,7 @@ class Maker:
         self.seconds = seconds
         self._on: Voice | None = None
         self._said: set[str] = set()
+        self._scenes: dict[str, Scene] = {}
 
     def clip(self, order: Order) -> Clip:
         """Where the clip of an order lies, made or not."""
@@ -116,19 +123,39 @@ class Maker:
         }
 
     def make(self, order: Order) -> Iterator[Event]:
-        """Make the clip unless it is there; yield only what is new to the user.
+        """Make one clip unless it is there; yields and raises what :meth:`make_all` does."""
+        yield from (item for item in self.make_all([order]) if not isinstance(item, Clip))
 
-        Raises what :func:`acestep.render.render` raises.
+    def make_all(self, orders: Iterable[Order]) -> Iterator[Event | Clip]:
+        """Make the clips that are not there, each yielded when it is, and say what is new.
+
+        The clips of one voice that follow each other are played as
+        :func:`acestep.playing.play_all` plays them. Raises what :func:`acestep.render.render` does.
         """
-        if self.is_made(order):
-            return
-        yield from self._put_on(order.voice)
-        rendition = yield from self._play(self._config(order))
+        missing = [order for order in orders if not self.is_made(order)]
+        for _, members in groupby(missing, lambda order: order.voice.who):
+            together = list(members)
+            with memory_is_named(self.parts):
+                pieces = []
+                for order in together:
+                    config = self._config(order)
+                    pieces.append(Piece(config, (yield from self._scene(config))))
+                yield from self._put_on(together[0].voice)
+                waiting = iter(together)
+                for item in play_all(self.parts, pieces):
+                    if isinstance(item, Rendition):
+                        yield self._keep(next(waiting), item)
+                    elif isinstance(item, Notice):
+                        yield from self._once(item)
+
+    def _keep(self, order: Order, rendition: Rendition) -> Clip:
+        """Write the latents and the audio."""
         clip = self.clip(order)
         with atomic(clip.latents_file) as temporary, temporary.open("wb") as file:
             np.save(file, rendition.latents.numpy(), allow_pickle=False)
         with atomic(clip.audio_file) as temporary:
             rendition.save(temporary)
+        return clip
 
     def _config(self, order: Order) -> GenerateConfig:
         trial = order.trial
@@ -156,15 +183,18 @@ class Maker:
             for sentence in self.parts.add(voice.adapter, voice.name, voice.strength):
                 yield from self._once(Notice(sentence))
 
-    def _play(self, config: GenerateConfig) -> Generator[Event, None, Rendition]:
-        """Pass on each notice once, keep the steps to ourselves, and return the piece."""
+    def _scene(self, config: GenerateConfig) -> Generator[Event, None, Scene]:
+        """The scene of a prompt, encoded when it is first played, whoever plays it."""
+        prompt = config.model_dump_json(exclude={"seed"})
+        if prompt in self._scenes:
+            return self._scenes[prompt]
         missing = set(self.parts.missing_tags(config.caption))  # where there is no tag, by design
-        steps = render(self.parts, config, Sounds())
+        steps = set_scene(self.parts, config, Sounds())
         while True:
             try:
                 event = next(steps)
             except StopIteration as end:
-                return end.value
+                return self._scenes.setdefault(prompt, end.value)
             if isinstance(event, Notice) and event.message not in missing:
                 yield from self._once(event)
 

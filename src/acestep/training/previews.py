@@ -5,8 +5,8 @@ same encoders (once, at the start, after which these are dropped), and the adapt
 bare base as a finished one does. Training does not notice: nothing of its state is touched.
 """
 
-from collections.abc import Callable, Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from acestep.adapters.stack import AdaptedParts
 from acestep.errors import AceStepError
 from acestep.events import Event, Notice, Sample
 from acestep.pictures import draw_spectrogram
-from acestep.playing import Rendition, Scene, play
+from acestep.playing import Piece, Rendition, Scene, play_all
 from acestep.render import Sounds, set_scene
 from acestep.training.checkpoint import Progress
 from acestep.training.prompts import Request, preview_requests
@@ -95,17 +95,16 @@ class Previews:
         """All prompts at this step; after a failure the others are left out, and it is said."""
         session = self._session
         adapter = trained_adapter(session.transformer, {}) if progress.step else None
+        missing = []
+        for number, (request, scene) in enumerate(self._scenes, 1):
+            name = request.file_name(number) + SUFFIX
+            file = session.run.sample_folder(progress.epoch) / name
+            if not self._is_made(file, request, progress):
+                missing.append((file, request, Piece(request.config, scene)))
         try:
-            for number, (request, scene) in enumerate(self._scenes, 1):
-                if self._asked():
-                    return
-                file = session.run.sample_folder(progress.epoch) / (
-                    request.file_name(number) + SUFFIX
-                )
-                if self._is_made(file, request, progress):
-                    continue
-                rendition = self._play(request, scene, adapter)
-                if rendition is not None:
+            pieces = [piece for _, _, piece in missing]
+            with closing(self._play(pieces, adapter)) as renditions:
+                for (file, request, _), rendition in zip(missing, renditions, strict=False):
                     yield _keep(file, request, rendition, progress)
         except FAILURES as error:
             who = f"epoch {progress.epoch}" if progress.step else "the base"
@@ -113,18 +112,20 @@ class Previews:
         finally:
             self._parts.rest()
 
-    def _play(self, request: Request, scene: Scene, adapter: Adapter | None) -> Rendition | None:
-        """One piece; None if a stop was asked for before it was finished."""
+    def _play(
+        self, pieces: Sequence[Piece], adapter: Adapter | None
+    ) -> Generator[Rendition, None, None]:
+        """The pieces in order; those that are not finished when a stop is asked for are left."""
         with undisturbed(self._session.transformer, self._session.device):
             if adapter is not None:
                 mount(self._session.transformer, adapter, _NAME)
-            steps = play(self._parts, request.config, scene)
+            steps = play_all(self._parts, pieces)
             while not self._asked():
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    return end.value
-        return None
+                item = next(steps, None)
+                if item is None:
+                    return
+                if isinstance(item, Rendition):
+                    yield item
 
     def _is_made(self, file: Path, request: Request, progress: Progress) -> bool:
         config = request.config

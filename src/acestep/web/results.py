@@ -22,21 +22,22 @@ _LABELS = ("caption", "lyrics", "bpm", "keyscale", "timesignature", "language")
 def orders(
     workspace: Workspace, service: Service, values: Mapping[str, Any], count: int, *, both: bool
 ) -> list[dict[str, Any]]:
-    """The values of each piece: ``count`` seeds in a row; with ``both``, each with the adapters
-    off and on. Raises ``ConfigError`` for a seed that is no number."""
+    """The values of each job: ``count`` seeds in a row, made in one go; with ``both``, one job
+    with the adapters off and one with them on. Raises ``ConfigError`` for a seed that is no number.
+    """
     try:
         first = int(float(str(values.get("seed") or 42)))
     except ValueError as error:
         raise ConfigError([f"--seed {values.get('seed')}: must be a whole number"]) from error
     stamp = time.strftime("%Y%m%d-%H%M%S")
     folder = workspace.home / FOLDER / f"{stamp}-{time.time_ns() % 1000:03d}"
-    pieces = []
-    for seed in range(first, first + min(max(int(count), 1), MOST)):
-        for adapters in (False, True) if both else (True,):
-            name = f"{seed}_{'on' if adapters else 'off'}.flac" if both else f"{seed}.flac"
-            with_service = {**values, **service.generating(adapters=adapters)}
-            pieces.append({**with_service, "seed": seed, "output": folder / name})
-    return pieces
+    jobs = []
+    for adapters in (False, True) if both else (True,):
+        name = f"{first}_{'on' if adapters else 'off'}.flac" if both else f"{first}.flac"
+        with_service = {**values, **service.generating(adapters=adapters)}
+        several = {"seed": first, "count": min(max(int(count), 1), MOST)}
+        jobs.append({**with_service, **several, "output": folder / name})
+    return jobs
 
 
 def made_by(job: Job | None) -> list[Path]:
@@ -67,9 +68,7 @@ def converted(workspace: Workspace, file: str, form: str) -> Path:
     return target
 
 
-def add_to_dataset(
-    workspace: Workspace, file: str, folder: str, values: Mapping[str, Any]
-) -> Path:
+def add_to_dataset(workspace: Workspace, file: str, folder: str, values: Mapping[str, Any]) -> Path:
     """Copy a piece into a folder of songs, with its labels in a sidecar that scan reads."""
     source = workspace.path(file)
     target = place(source, workspace.path(folder or "songs"))

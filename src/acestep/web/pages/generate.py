@@ -143,14 +143,14 @@ def _source(workspace: Workspace, knobs: dict[str, Any]) -> tuple[gr.Audio, gr.A
 def order_pieces(
     workspace: Workspace, panel: Panel, inputs: Inputs, values: tuple[Any, ...], *, both: bool
 ) -> tuple[str, list[str]]:
-    """Put every piece into the queue; nothing is ordered if anything is wrong."""
+    """Put the pieces into the queue, all seeds in one job; nothing if anything is wrong."""
     *given, source, reference, count = values
     wanted = dict(zip(inputs.knobs, given, strict=True))
     try:
         wanted["src_audio"] = _taken(workspace, source)
         wanted["reference_audio"] = _taken(workspace, reference)
-        pieces = orders(workspace, read_service(workspace), wanted, count, both=both)
-        jobs = [panel.order("generate", piece, Path(piece["output"]).name) for piece in pieces]
+        ordered = orders(workspace, read_service(workspace), wanted, count, both=both)
+        jobs = [panel.order("generate", each, Path(each["output"]).name) for each in ordered]
     except AceStepError as error:
         return problem_html(error), []
     return "", [job.id for job in jobs]

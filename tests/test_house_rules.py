@@ -153,6 +153,7 @@ TESTED_ELSEWHERE = {
     },
     "training": {
         "test_train.py": {"session", "step", "reader"},
+        "training/test_advice.py": {"advised", "memory_advice"},
         "test_reproduce.py": {"provenance"},
     },
 }

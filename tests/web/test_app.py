@@ -7,9 +7,12 @@ from pathlib import Path
 import httpx
 import pytest
 from studio_server import open_tab, running_studio, start_studio, visited
+from training_data import tiny_tensors
 
 from acestep.web.app import PAGES
+from acestep.web.pages.train import outlook_html, recommended
 from acestep.web.words import table
+from acestep.web.workspace import Workspace
 
 TABS = [(tab,) if isinstance(page, str) else (tab, inner)
         for tab, page in PAGES
@@ -153,3 +156,19 @@ def test_a_server_that_is_killed_finds_its_jobs_again(tmp_path):
             assert "waiting" not in states
     finally:
         first.kill()
+
+
+def test_the_train_page_says_what_a_start_will_take_for_any_card(tmp_path):
+    workspace = Workspace.open([tmp_path])
+    tiny_tensors(tmp_path / "tensors")
+    values = {"tensors": "tensors", "output": "runs/a", "epochs": 40, "gpu": "RTX 3060 12GB"}
+    told = outlook_html(workspace, values)
+    for words in ("predicted for RTX 3060", "12.0 GiB", "checkpoint of", "in 40 epochs", "varlen"):
+        assert words in told
+    assert not (tmp_path / "runs").exists()
+    assert "goes with" not in told and 'class="problem"' not in told
+    refused = outlook_html(workspace, {**values, "gpu": "<script>"})
+    assert "problem" in refused and "<script>" not in refused
+    html, rank = recommended(workspace, "tensors", "8GB", "en", ("rank", "gpu"))[:2]
+    assert "a card with 8 GB" in html and "Disk" in html and rank == 2
+    assert "toaster" in recommended(workspace, "tensors", "toaster", "ko", ())[0]

@@ -14,6 +14,7 @@ from acestep.mini.folder import write_songs
 ENDPOINTS = {
     "/scan", "/load_dataset", "/dataset_settings", "/label", "/check_dataset", "/save_changes",
     "/save_dataset", "/preprocess_outlook", "/preprocess", "/load_tensors", "/recommend", "/train",
+    "/train_outlook",
     "/resume_training", "/listen", "/evaluate", "/export", "/generate", "/generate_ab",
     "/add_to_dataset", "/load_lora", "/unload_lora", "/lora_strength", "/use_lora", "/jobs",
     "/watch_job", "/job_cancel", "/job_kill", "/job_up", "/job_down", "/job_again", "/job_remove",
@@ -83,6 +84,9 @@ def test_from_songs_to_a_heard_difference(way):
     assert "zztune" in way.call("load_tensors", folder="tensors")
     advice, rank = way.call("recommend", folder="tensors")[:2]
     assert "rank" in advice and isinstance(rank, int | float)
+    assert "predicted for RTX 3060" in way.call("recommend", folder="tensors", gpu="3060 12GB")[0]
+    expected = way.call("train_outlook", tensors="tensors", gpu="8GB", epochs=40)
+    assert "predicted for a card with 8 GB" in expected and "in 40 epochs" in expected
 
     knobs = {"rank": 8, "learning_rate": 2e-3, "targets": "attention+mlp", "dropout": 0}
     id = way.order(

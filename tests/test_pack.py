@@ -21,6 +21,7 @@ from acestep.events import Finished, Step, Text
 from acestep.pack import pack
 from acestep.train import train
 from acestep.training.clips import make_clips
+from acestep.training.material import open_material
 
 LENGTHS = (24, 30, 17, 24, 51)
 
@@ -81,6 +82,9 @@ def test_a_run_goes_on_from_a_packed_folder(loose, packed, tmp_path):
         pass
     file = tmp_path / "run/checkpoints/epoch_2/adapter_model.safetensors"
     assert file.read_bytes() == wanted
+    sides = [open_material(tmp_path / "run", tensors=folder).split for folder in (loose, packed)]
+    for one, other in zip(*(side.train + side.held_out for side in sides), strict=True):
+        assert torch.equal(one.latents, other.latents) and one.labels == other.labels
 
 
 def test_advice_is_the_same(loose, packed):

@@ -12,11 +12,12 @@ import psutil
 import pytest
 import torch
 
-from acestep.config import PreprocessConfig
+from acestep.config import PackConfig, PreprocessConfig
 from acestep.data.audio import RATE, write_audio
 from acestep.data.tensors import load_record, load_samples, read_manifest, tensor_folder
 from acestep.errors import ConfigError, DatasetError, ModelError, TensorError
 from acestep.events import Finished, Notice, Progress, Skipped
+from acestep.pack import pack
 from acestep.preprocess import preprocess
 
 
@@ -372,6 +373,7 @@ PEAK = """
 import resource, sys
 from pathlib import Path
 from acestep.config import PreprocessConfig
+from acestep.pack import pack
 from acestep.preprocess import preprocess
 config = PreprocessConfig(dataset=Path(sys.argv[1]), output=Path(sys.argv[2]), device="cpu",
                           max_seconds=1e6, tile_seconds=5)
@@ -541,3 +543,23 @@ def test_machines_share_a_folder_but_not_with_a_whole_run(tmp_path):
         pytest.raises(TensorError, match="another process is writing"),
     ):
         run(dataset, tmp_path / "t", part="2/2")
+
+
+def test_a_packed_folder_is_as_up_to_date_as_the_one_it_was_made_from(tmp_path):
+    dataset, packed = many(tmp_path, count=2), tmp_path / "packed"
+    run(dataset, tmp_path / "t")
+    list(pack(PackConfig(tensors=tmp_path / "t", output=packed)))
+    before = contents(packed)
+    assert finished(run(dataset, packed, dry_run=True))["stale"] == 0
+    facts = finished(run(dataset, packed))
+    assert facts["audio_encoded"] == facts["texts_encoded"] == 0 and contents(packed) == before
+    edit(dataset, 0, caption="another")
+    (row,) = (
+        row
+        for row in finished(run(dataset, packed, dry_run=True))["outlook"]
+        if row["todo"] != "nothing"
+    )
+    assert row["todo"] == "text" and "caption changed" in row["why"]
+    assert finished(run(dataset, packed))["texts_encoded"] == 1  # as a file beside the shards
+    captions = [s.metadata["caption"] for s in load_samples(packed, read_manifest(packed))]
+    assert sorted(captions) == ["mytag, another", "mytag, song 1"]

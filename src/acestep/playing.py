@@ -107,11 +107,14 @@ def play(
 
     Yields the steps. It takes the transformer and the decoder. Raises ``torch.OutOfMemoryError``.
     """
+    rendition = None
     for item in play_all(parts, [Piece(config, scene)]):
         if isinstance(item, Rendition):
-            return item
-        yield item
-    raise AssertionError("one piece, one rendition")
+            rendition = item
+        else:
+            yield item
+    assert rendition is not None
+    return rendition
 
 
 def play_all(parts: AdaptedParts, pieces: Sequence[Piece]) -> Iterator[Event | Rendition]:

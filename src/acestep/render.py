@@ -65,11 +65,14 @@ def render(
     without offload. Raises ``ConfigError`` for inputs that do not fit together and ``ModelError``
     when memory runs out.
     """
+    rendition = None
     for item in render_all(parts, [config], sounds):
         if isinstance(item, Rendition):
-            return item
-        yield item
-    raise AssertionError("one config, one piece")
+            rendition = item
+        else:
+            yield item
+    assert rendition is not None
+    return rendition
 
 
 def render_all(

@@ -136,6 +136,7 @@ TESTED_ELSEWHERE = {
     },
     "labellers": {"test_label.py": {"listen"}, "labellers/test_rhythm.py": {"weights"}},
     "model": {"model/test_load.py": {"base"}},
+    "speed": {"speed/test_memory.py": {"coefficients"}},
     "adapters": {"test_share.py": {"hub"}},
     "judging": {
         "judging/test_ab.py": {"ab_page"},

@@ -86,6 +86,7 @@ def test_memory_grows_with_what_it_should_and_shrinks_with_the_level():
         {"weights": "float32"},
         {"condition": 769},
         {"optimizer": "prodigy"},
+        {"fused": False},
         {"shape": XL},
     ):
         assert replace(load, **changed).peak(1500) > load.peak(1500), changed

@@ -2,8 +2,8 @@
 
 What lies there anyway is counted: base, adapter, gradients, moments. What a pass adds is linear in
 its patches; the coefficients were fitted to peaks of the real transformer with a real adapter on
-tensors without data (``benchmarks/memory.py`` does it again), where attention is a fused kernel
-that keeps its inputs, its output and a number a head and a row: true of CUDA's and of the CPU's.
+tensors without data (``benchmarks/memory.py`` does it again), where attention is CUDA's fused
+kernel, which keeps its inputs, its output and a number a head and a row.
 The peak is the allocator's: what was asked of it, without what CUDA itself takes (``usable``).
 """
 
@@ -16,6 +16,7 @@ from acestep.speed.coefficients import KEPT, WORKING, Bytes
 from acestep.speed.levels import LEVELS, Level
 
 GIB = 2**30
+IN_BLOCKS = 1.35  # of what a pass adds, at most, where attention goes in blocks; counted
 CONTEXT = 0.6 * GIB  # what CUDA itself takes of a card, with the workspaces of its libraries
 SLACK = 1.08  # of the allocator: holes between what it gave
 MOMENTS = {"adamw": 8, "adamw8bit": 2, "prodigy": 16}  # bytes a trained parameter
@@ -31,8 +32,9 @@ class Load:
     """What is trained on what: all that the memory of a step depends on.
 
     ``weights`` is what the base is computed in; ``base_precision`` how its blocks lie in memory,
-    where that is not the same; ``condition`` the tokens of a clip's condition. A pattern of module
-    names as ``targets`` counts as all layers.
+    where that is not the same; ``condition`` the tokens of a clip's condition; ``fused`` whether
+    attention is a fused kernel (else windows go in blocks that copy their neighbours). A pattern of
+    module names as ``targets`` counts as all layers.
     """
 
     shape: Shape
@@ -45,6 +47,7 @@ class Load:
     level: Level = "none"
     compiled: bool = False
     condition: int = 200
+    fused: bool = True
     optimizer: Literal["adamw", "adamw8bit", "prodigy"] | str = "adamw"
 
     @property
@@ -86,7 +89,7 @@ class Load:
         working = self.bytes_of(WORKING[kind][self.level], patches, clips)
         if self.base_precision in STORED:  # a layer's weight, while it is multiplied with
             working += self.width * self._largest
-        return self.shape.layers * kept + working
+        return (self.shape.layers * kept + working) * (1 if self.fused else IN_BLOCKS)
 
     def peak(self, patches: int, clips: float = 1) -> float:
         """Bytes allocated at the peak of a step whose largest pass has so many patches."""

@@ -90,6 +90,7 @@ def load_of(config: TrainConfig, transformer: Any, clips: list[Clip]) -> Load:
         weights=str(transformer.proj_in_conv.weight.dtype).removeprefix("torch."),
         base_precision=config.base_precision,
         condition=max(clip.condition.shape[1] for clip in clips),
+        fused=transformer.proj_in_conv.weight.device.type == "cuda",
         optimizer=config.optimizer,
     )
 

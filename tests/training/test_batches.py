@@ -64,7 +64,7 @@ def test_a_batch_is_padded_and_knows_what_counts():
     assert not batch.condition[0, 3:].any() and (batch.condition[1] == 9).all()
     losses = torch.arange(14.0).view(2, 7)
     wanted = losses[0, 1:5].mean() + losses[1, :4].mean()
-    assert batch.loss(losses).item() == pytest.approx(wanted.item())
+    assert (losses * batch.weights).sum().item() == pytest.approx(wanted.item())
 
 
 def test_an_odd_frame_is_a_patch_of_its_own():

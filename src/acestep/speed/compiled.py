@@ -64,9 +64,7 @@ def choose_compile(word: str, device: torch.device, work: Work, obstacle: str = 
     if word == "auto" and share == 0:
         return Choice(False, "there is nothing to do")
     if word == "auto" and share < 1:
-        return Choice(
-            False, f"the run has {share:.0%} of the passes that win back the time it takes"
-        )
+        return Choice(False, f"it would take {1 / share:.0f} times as long a run to pay")
     missing = obstacle or missing_compiler(device)
     if missing:
         return Choice(False, missing, slower=True)

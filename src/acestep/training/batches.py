@@ -34,10 +34,6 @@ class Batch:
     patches: tuple[int, ...]
     conditions: tuple[int, ...]
 
-    def loss(self, losses: Tensor) -> Tensor:
-        """The sum of the clips' mean losses, of losses by frame ``[B, T]``."""
-        return (losses * self.weights).sum()
-
 
 def patches_of(clip: Clip, patch: int) -> int:
     """How many patches a clip becomes; an odd frame makes one of its own."""

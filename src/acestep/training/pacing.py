@@ -9,6 +9,7 @@ from acestep.config import TrainConfig
 from acestep.speed.attention import choose_kernel
 from acestep.speed.compiled import Work, choose_compile
 from acestep.speed.computing import dtype_of
+from acestep.speed.graphs import check_graphs
 from acestep.speed.pace import Choice, Pace
 from acestep.speed.precision import STORED
 from acestep.speed.sharding import is_sharded
@@ -42,7 +43,7 @@ def choose_pace(
         checkpointing=level,
         patches_at_once=at_once,
         compiled=_compiled(config, transformer, clips, at_once, before),
-        graphs=Choice(False, "not asked for"),
+        graphs=_graphs(config, transformer, kernel, str(level.value), device),
     )
 
 
@@ -57,17 +58,38 @@ def _compiled(
         return Choice(False, "as asked for")
     if before.compiled is not None and not is_sharded(transformer):
         return Choice(before.compiled, "as before: compiled passes draw other dropout")
-    obstacle = ""
+    obstacle = compiling_obstacle(config)
     if is_sharded(transformer):
         obstacle = "a split base is gathered block by block"
-    elif config.base_precision in STORED:
-        obstacle = f"an {config.base_precision} base is unpacked in every product"
-    elif config.adapter == "dora":
-        obstacle = "DoRA's norms do not compile in one piece"
     device = transformer.proj_out_conv.weight.device
     return choose_compile(
         config.compile, device, _work(config, transformer, clips, at_once), obstacle
     )
+
+
+def compiling_obstacle(config: TrainConfig) -> str:
+    """Which knob stands in the way of compiling, in words; empty if none does."""
+    if config.base_precision in STORED:
+        return f"an {config.base_precision} base is unpacked in every product"
+    return "DoRA's norms do not compile in one piece" if config.adapter == "dora" else ""
+
+
+def _graphs(
+    config: TrainConfig, transformer: Any, kernel: str, level: str, device: torch.device
+) -> Choice:
+    if not config.cuda_graphs:
+        return Choice(False, "not asked for")
+    obstacle = recording_obstacle(config)
+    if is_sharded(transformer):
+        obstacle = "a split base is gathered in every pass"
+    check_graphs(device, kernel, level, config.dropout, obstacle)
+    return Choice(True, "as asked for")
+
+
+def recording_obstacle(config: TrainConfig) -> str:
+    """Which knob stands in the way of CUDA graphs, in words; empty if none does."""
+    nf4 = config.base_precision == "nf4"
+    return "an nf4 base is unpacked by a library of its own" if nf4 else ""
 
 
 def _work(config: TrainConfig, transformer: Any, clips: list[Clip], at_once: Choice) -> Work:

@@ -27,6 +27,7 @@ from acestep.model.device import choose_device
 from acestep.processes import Processes, join
 from acestep.speed.compiled import compile_blocks
 from acestep.speed.computing import choose_computing, dtype_of
+from acestep.speed.graphs import Graphs
 from acestep.speed.levels import apply_level
 from acestep.speed.linear import quicken
 from acestep.speed.measured import limited
@@ -82,6 +83,7 @@ class Session:
     base: Measured | None = None
     last_checkpoint: Path | None = None
     lowered: bool = False  # the pace, because memory ran out
+    graphs: Graphs | None = None
 
     @property
     def device(self) -> torch.device:
@@ -276,8 +278,6 @@ def _build(
     kept: str | None,
 ) -> Session:
     processes = join(choose_device(config.device))
-    if config.shard_base and processes.world == 1:
-        raise ConfigError(["--shard-base: there is only one process"], hint=LAUNCH)
     asked = "bfloat16" if config.base_precision == "bf16" else config.precision
     precision = choose_computing(asked, model, processes, kept)
     dtype = dtype_of(precision)
@@ -290,9 +290,7 @@ def _build(
     precision = quicken(transformer, precision)
     modules = attach(transformer, config)
     if config.shard_base:
-        shard_base(transformer, processes.device)
-        held = size_text(bytes_here(transformer))
-        notices.append(Notice(f"the base is split: {held} of weights in this process", "info"))
+        notices.append(_split_base(transformer, processes))
     here = -(-plan.samples_per_step // processes.world)
     pace = choose_pace(config, transformer, clips, here, processes.device, precision, before)
     apply_level(transformer, pace.level)
@@ -327,7 +325,16 @@ def _build(
         nothing,
         pace,
         lowered=before.level is not None,
+        graphs=Graphs(transformer, list(parameters.values())) if pace.graphs.value else None,
     )
+
+
+def _split_base(transformer: nn.Module, processes: Processes) -> Notice:
+    if processes.world == 1:
+        raise ConfigError(["--shard-base: there is only one process"], hint=LAUNCH)
+    shard_base(transformer, processes.device)
+    held = size_text(bytes_here(transformer))
+    return Notice(f"the base is split: {held} of weights in this process", "info")
 
 
 def check_shapes(transformer: Any, clips: list[Clip], config: TrainConfig) -> None:

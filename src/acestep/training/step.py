@@ -1,5 +1,9 @@
 """One optimizer step: what is drawn, the loss of its clips, one update."""
 
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -7,7 +11,7 @@ from acestep.model.flow import frame_losses
 from acestep.processes import share_out
 from acestep.speed.attention import clip_lengths
 from acestep.speed.sharding import is_sharded
-from acestep.training.batches import gather, groups, patches_of
+from acestep.training.batches import Batch, gather, groups, patches_of
 from acestep.training.draws import draw_sample, epoch_order, grouped_order, seed_dropout
 from acestep.training.session import Session
 
@@ -33,9 +37,7 @@ def add_gradients(session: Session, step: int) -> Tensor:
     session.learner.train()
     loss = torch.zeros((), device=session.device)
     for together in mine:
-        share = summed_loss(session, members, together, step) / len(members)
-        share.backward()
-        loss += share.detach()
+        loss += _add_gradients_of(session, members, together, step)
     if is_sharded(session.transformer):
         for _ in range(max(map(len, shares)) - len(mine)):
             (summed_loss(session, members, [0], step) * 0).backward()
@@ -54,7 +56,8 @@ def update(session: Session, rate: float, loss: Tensor) -> tuple[Tensor, Tensor]
     for group in session.optimizer.param_groups:
         group["lr"] = rate
     session.optimizer.step()
-    session.optimizer.zero_grad(set_to_none=True)
+    # Recorded passes add to tensors that stay where they are
+    session.optimizer.zero_grad(set_to_none=session.graphs is None)
     return loss, norm
 
 
@@ -73,6 +76,13 @@ def members_of(session: Session, step: int) -> list[int]:
 
 def summed_loss(session: Session, members: list[int], positions: list[int], step: int) -> Tensor:
     """The sum of the mean losses of some of a step's clips, which go through the model together."""
+    batch = drawn_batch(session, members, positions, step)
+    with clip_lengths(session.transformer, batch.patches, batch.conditions):
+        return _loss(session, vars(batch))
+
+
+def drawn_batch(session: Session, members: list[int], positions: list[int], step: int) -> Batch:
+    """Some of a step's clips with their draws; the dropout's random numbers are set for them."""
     config, plan = session.config, session.plan
     clips = [session.split.train[members[position]].to(session.device) for position in positions]
     draws = [
@@ -81,13 +91,29 @@ def summed_loss(session: Session, members: list[int], positions: list[int], step
         )
         for clip, position in zip(clips, positions, strict=True)
     ]
-    batch = gather(clips, draws, session.null_condition, session.patch)
     seed_dropout(config.seed, step, positions[0])
-    with session.autocast(), clip_lengths(session.transformer, batch.patches, batch.conditions):
-        losses = frame_losses(
-            session.learner, batch.data, batch.noise, batch.time, batch.condition, batch.context
-        )
-    return batch.loss(losses)
+    return gather(clips, draws, session.null_condition, session.patch)
+
+
+def _add_gradients_of(
+    session: Session, members: list[int], positions: list[int], step: int
+) -> Tensor:
+    if session.graphs is None:
+        share = summed_loss(session, members, positions, step) / len(members)
+        share.backward()
+        return share.detach()
+    batch = drawn_batch(session, members, positions, step)
+    tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
+    tensors["weights"] = batch.weights / len(members)
+    loss = partial(_loss, session)
+    return session.graphs.add_gradients(loss, tensors, batch.patches, batch.conditions)
+
+
+def _loss(session: Session, batch: Mapping[str, Any]) -> Tensor:
+    names = ("data", "noise", "time", "condition", "context")
+    with session.autocast():
+        losses = frame_losses(session.learner, *(batch[name] for name in names))
+    return (losses * batch["weights"]).sum()
 
 
 def shares_of(session: Session, members: list[int]) -> list[list[list[int]]]:

@@ -9,9 +9,13 @@ from situations import LARGE
 from training_data import tiny_tensors
 
 from acestep.config import TrainConfig
+from acestep.errors import ConfigError
+from acestep.speed.pace import Choice
 from acestep.training.estimate import estimate
 from acestep.training.foreseen import (
+    expected_compiling,
     expected_filling,
+    expected_graphs,
     expected_kernel,
     expected_precision,
     load_of,
@@ -78,3 +82,31 @@ def test_the_level_is_what_fits_and_what_is_asked_for_stays():
 
 def test_a_clip_has_at_least_one_patch():
     assert [patches_of(LARGE, s) for s in (0.0, 0.04, 0.08, 60)] == [1, 1, 1, 750]
+
+
+def test_compiling_is_foreseen_by_the_length_of_a_run_and_what_stands_in_its_way():
+    def compiled(passes, **knobs):
+        return expected_compiling(LARGE, config(**knobs), passes, 3000)
+
+    assert compiled(20_000).value and not compiled(5).value and "%" in compiled(5).why
+    assert not compiled(20_000, compile="off").value and compiled(5, compile="on").value
+    for knobs in ({"adapter": "dora"}, {"base_precision": "int8"}):
+        choice = compiled(20_000, **knobs)
+        assert not choice.value and choice.slower
+    cpu = replace(LARGE, machine=Machine("this CPU", "cpu", 16 * GIB, here=True))
+    assert not expected_compiling(cpu, config(), 0, 3000).value
+
+
+def test_graphs_are_refused_as_a_start_refuses_them():
+    def graphs(s=LARGE, level="none", **knobs):
+        asked = config(cuda_graphs=True, **knobs)
+        kernel = expected_kernel(s, expected_precision(s, asked))
+        return expected_graphs(s, asked, kernel, Choice(level, ""))
+
+    assert graphs().value and not expected_graphs(LARGE, config(), *[Choice("none", "")] * 2).value
+    with pytest.raises(ConfigError, match="nf4"):
+        graphs(base_precision="nf4")
+    with pytest.raises(ConfigError, match="dropout"):
+        graphs(level="full")
+    with pytest.raises(ConfigError, match="cpu"):
+        graphs(replace(LARGE, machine=Machine("this CPU", "cpu", 16 * GIB, here=True)))

@@ -20,6 +20,7 @@ from acestep.training.disk import Disk, count_previews, predict_disk
 from acestep.training.foreseen import (
     expected_compiling,
     expected_filling,
+    expected_graphs,
     expected_kernel,
     expected_precision,
     expected_storing,
@@ -79,13 +80,16 @@ def estimate(
     load = load_of(s, config, precision)
     level, at_once = expected_filling(s, config, load, samples)
     load = replace(load, level=LEVELS[LEVELS.index(str(level.value))])
-    compiled = expected_compiling(s, config, steps)
-    patches = patches_of(s, s.longest)
+    kernel = expected_kernel(s, precision)
+    graphs = expected_graphs(s, config, kernel, level)
+    mean, patches = patches_of(s, s.clip_seconds), patches_of(s, s.longest)
+    clips = max(1, min(int(at_once.value) // mean, samples))
+    compiled = expected_compiling(s, config, steps * ceil(samples / clips), mean * clips)
     together = max(patches, min(int(at_once.value), samples * patches))
     work = Work(
         steps,
         samples,
-        patches_of(s, s.clip_seconds),
+        mean,
         int(at_once.value),
         taught=config.teach_guidance > 1,
         unlearned=unlearned(s, config, parts),
@@ -93,24 +97,26 @@ def estimate(
     trained = load.adapter_parameters
     return Estimate(
         predict_memory(load, s.machine, together, ceil(together / patches), config.memory_limit),
-        predict_time(s.base.shape, s.machine, trained, _way(config, level, compiled), work),
+        predict_time(s.base.shape, s.machine, trained, _way(config, level, compiled, graphs), work),
         predict_disk(config, trained, steps, here=s.machine.here),
         per_step,
         {
             "precision": precision,
             "base_precision": expected_storing(config, precision),
-            "attention": expected_kernel(s, precision),
+            "attention": kernel,
             "checkpointing": level,
             "patches_at_once": at_once,
             "compiled": compiled,
+            "graphs": graphs,
         },
     )
 
 
-def _way(config: TrainConfig, level: Choice, compiled: Choice) -> Way:
+def _way(config: TrainConfig, level: Choice, compiled: Choice, graphs: Choice) -> Way:
     return Way(
         str(level.value),
         compiled=bool(compiled.value),
+        graphs=bool(graphs.value),
         stored=config.base_precision in STORED,
         dora=config.adapter == "dora",
         dropout=config.dropout > 0,

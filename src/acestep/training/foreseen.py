@@ -11,7 +11,9 @@ import torch
 from acestep.config import TrainConfig
 from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.speed.attention import choose_kernel
+from acestep.speed.compiled import Work, choose_compile
 from acestep.speed.computing import NARROW, faster_on_cpu
+from acestep.speed.graphs import check_graphs
 from acestep.speed.levels import LEVELS
 from acestep.speed.memory import Load, fill
 from acestep.speed.pace import Choice
@@ -25,6 +27,7 @@ from acestep.training.filling import (
     together_in_words,
 )
 from acestep.training.machine import has_bfloat16
+from acestep.training.pacing import compiling_obstacle, recording_obstacle
 from acestep.training.presets import peaks
 from acestep.training.situation import Situation
 
@@ -78,6 +81,7 @@ def load_of(s: Situation, config: TrainConfig, precision: Choice) -> Load:
         weights=str(precision.value),
         base_precision=config.base_precision,
         condition=s.condition,
+        fused=s.machine.kind == "cuda",
         optimizer=config.optimizer,
     )
 
@@ -104,8 +108,27 @@ def expected_filling(
     return level, at_once or together_in_words(fit)
 
 
-def expected_compiling(s: Situation, config: TrainConfig, steps: int) -> Choice:
-    """Whether the blocks are compiled."""
-    if s.machine.kind != "cuda":
-        return Choice(False, "only on a GPU")
-    return Choice(steps >= 300, f"{steps} steps")
+def expected_compiling(s: Situation, config: TrainConfig, passes: int, patches: float) -> Choice:
+    """Whether the blocks are compiled, in a run of so many passes of so many patches."""
+    if config.compile == "off":
+        return Choice(False, "as asked for")
+    shape, device = s.base.shape, torch.device(s.machine.kind)
+    work = Work(passes, shape.layers, shape.width, patches)
+    obstacle = compiling_obstacle(config)
+    if s.machine.here or obstacle:
+        return choose_compile(config.compile, device, work, obstacle)
+    if config.compile == "on":
+        return Choice(True, "as asked for")
+    share = work.share(device.type)
+    pays = f"the run has {share:.0%} of the passes that win back the time it takes"
+    return Choice(share >= 1, pays if share < 1 else f"{share:.0f} times as long as it must be")
+
+
+def expected_graphs(s: Situation, config: TrainConfig, kernel: Choice, level: Choice) -> Choice:
+    """Whether passes are recorded. Raises ``ConfigError`` where they cannot be."""
+    if not config.cuda_graphs:
+        return Choice(False, "not asked for")
+    device = torch.device(s.machine.kind)
+    obstacle = recording_obstacle(config)
+    check_graphs(device, str(kernel.value), str(level.value), config.dropout, obstacle)
+    return Choice(True, "as asked for")

@@ -46,6 +46,7 @@ def time_steps(config: TrainConfig) -> Probe:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as held:
         values = {name: vars(config)[name] for name in config.model_fields_set}
         values |= {"output": Path(folder) / "run", "resume": False, "dry_run": False}
+        values |= {"compile": "off", "cuda_graphs": False}  # which alone take a minute
         session, _ = open_session(TrainConfig(**values), held)
         total = session.plan.total_steps
         seconds = []
@@ -62,9 +63,13 @@ def time_steps(config: TrainConfig) -> Probe:
 
 
 def with_probe(found: Estimate, probed: Probe) -> Estimate:
-    """An estimate with what a few steps showed in place of what was predicted."""
-    switches = {name: vars(probed.pace)[name] for name in probed.pace.values()}
-    time = replace(found.time, step=probed.time.step, how=probed.time.how)
+    """An estimate with what a few steps showed in place of what was predicted; they were neither
+    compiled nor recorded, which is said where the run will be."""
+    kept = {name: found.switches[name] for name in ("compiled", "graphs")}
+    switches = {name: vars(probed.pace)[name] for name in probed.pace.values()} | kept
+    slower = any(choice.value for choice in kept.values())
+    how = f"{probed.time.how}, eager (compiled it takes less)" if slower else probed.time.how
+    time = replace(found.time, step=probed.time.step, how=how)
     return replace(found, time=time, switches=switches)
 
 

@@ -47,6 +47,17 @@ VAE = {
 # hidden, MLP, layers, heads, key heads, head size; text width and layers; autoencoder
 SHAPES: dict[str, Any] = {
     "tiny": (64, 128, 2, 4, 2, 16, 64, 2, {**VAE, "decoder_channels": 8, "encoder_hidden_size": 8}),
+    "small": (
+        512,
+        1536,
+        6,
+        8,
+        4,
+        64,
+        64,
+        2,
+        {**VAE, "decoder_channels": 24, "encoder_hidden_size": 24},
+    ),
     "2b": (2048, 6144, 24, 16, 8, 128, 1024, 28, VAE),
 }
 
@@ -145,16 +156,20 @@ def compare(
     return statistics.median(times["ours"]), statistics.median(times["theirs"]), apart
 
 
-def cold(folder: Path, seconds: float, device: torch.device, rounds: int) -> tuple[float, float]:
+def cold(
+    folder: Path, seconds: float, device: torch.device, dtype: torch.dtype, rounds: int
+) -> tuple[float, float]:
     """Median seconds from the start of a process to the song, ours and theirs."""
     ours = (
         "import acestep;"
-        f"acestep.AceStepPipeline({str(folder)!r}, device={device.type!r})"
+        f"acestep.AceStepPipeline({str(folder)!r}, device={device.type!r},"
+        f" precision={str(dtype).removeprefix('torch.')!r})"
         f".generate({CAPTION!r}, duration={seconds})"
     )
     theirs = (
-        "import diffusers;"
-        f"diffusers.AceStepPipeline.from_pretrained({str(folder)!r}).to({device.type!r})"
+        "import diffusers, torch;"
+        f"diffusers.AceStepPipeline.from_pretrained({str(folder)!r}, dtype={dtype})"
+        f".to({device.type!r})"
         f"({CAPTION!r}, lyrics='[Instrumental]', audio_duration={seconds}, guidance_scale=1.0)"
     )
     times: dict[str, list[float]] = {ours: [], theirs: []}
@@ -209,7 +224,7 @@ def main() -> None:
                     flush=True,
                 )
         if args.cold:
-            ours, theirs = cold(folder, args.seconds[0], device, 3)
+            ours, theirs = cold(folder, args.seconds[0], device, dtype, 3)
             print(f"\nFrom the start of a process: {ours:.1f} s, diffusers {theirs:.1f} s")
 
 

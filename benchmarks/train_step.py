@@ -101,6 +101,7 @@ def measure_memory(args: argparse.Namespace, side: str, checkpointing: bool) -> 
         side,
     ]
     flags += ["--device", args.device] if args.device else []
+    flags += ["--plain-precision", args.plain_precision] if args.plain_precision else []
     flags += ["--checkpointing"] if checkpointing else []
     done = subprocess.run(
         [sys.executable, __file__, *flags], capture_output=True, text=True, check=True
@@ -125,6 +126,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--device", choices=["cuda", "mps", "cpu"])
     parser.add_argument("--precision", choices=["auto", "float32", "bfloat16"], default="auto")
+    parser.add_argument("--plain-precision", choices=["float32", "bfloat16"], help="if another")
     parser.add_argument("--rounds", type=int, default=6, help="interleaved rounds a side")
     parser.add_argument("--steps", type=int, default=3, help="steps a round")
     parser.add_argument(
@@ -139,10 +141,11 @@ def main() -> None:
     args = parse()
     device = choose_device(args.device)
     dtype = choose_dtype(device, args.precision)
+    plain_dtype = choose_dtype(device, args.plain_precision or args.precision)
     if args.only:
-        only(args, device, dtype)
+        only(args, device, plain_dtype if args.only == "plain" else dtype)
         return
-    sides = {"ours": Ours(args, device, dtype), "plain": plain_of(args, device, dtype)}
+    sides = {"ours": Ours(args, device, dtype), "plain": plain_of(args, device, plain_dtype)}
     for side in sides.values():
         timed(side.step, 2, device)  # allocator, kernels, caches
     with FlopCounterMode(display=False) as counter:

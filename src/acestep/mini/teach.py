@@ -29,6 +29,7 @@ SETTINGS = {
     "--learning-rate": "1.5e-3",
     "--teach-guidance": "2.5",
     "--batch-size": "2",
+    "--patches-at-once": "600",  # both songs of a step: the model is so small that calls cost most
     "--validate-every": "20",
 }
 VERBS: dict[str, Callable[[Any], Iterator[Event]]] = {

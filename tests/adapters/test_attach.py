@@ -222,6 +222,28 @@ def test_without_dropout_inputs_stay_in_low_precision_and_no_bit_changes(kind):
         assert all(layer.cast_input_dtype_enabled for layer in attached(transformer).values())
 
 
+def test_without_dropout_no_bit_of_a_whole_pass_depends_on_the_casts():
+    results = []
+    for cast in (True, False):
+        transformer = tiny_transformer(torch.bfloat16)
+        attach(transformer, config(targets="attention+mlp"))
+        for layer in attached(transformer).values():
+            layer.cast_input_dtype_enabled = cast
+            torch.nn.init.constant_(layer.lora_B["default"].weight, 0.01)
+        transformer.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            draw = torch.Generator().manual_seed(1)
+            latents, context, condition = (
+                torch.randn(2, n, width, generator=draw).bfloat16()
+                for n, width in ((9, 8), (9, 16), (5, 32))
+            )
+            time = torch.rand(2, generator=draw).bfloat16()
+            out = transformer(latents, time, time, condition, context, return_dict=False)[0]
+        out.float().square().sum().backward()
+        results.append([out, *(p.grad for p in trainable_parameters(transformer).values())])
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
 def test_the_bare_base_takes_other_adapters_and_the_one_in_training_comes_back():
     transformer, plain = tiny_transformer(), velocity(tiny_transformer())
     attach(transformer, config(dropout=0.3, targets="attention+mlp"))

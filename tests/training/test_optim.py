@@ -99,3 +99,20 @@ def test_weight_decay_is_the_configs_and_nothing_is_printed(name, capsys):
     optimizer = make_optimizer(settings, [torch.nn.Parameter(torch.zeros(1))])
     assert [group["weight_decay"] for group in optimizer.param_groups] == [0.25]
     assert capsys.readouterr().out == ""  # it would stand between lines of JSON
+
+
+def test_adamw_is_one_kernel_and_is_adamw():
+    """All parameters at once, no number read back, against the plain loop over them."""
+    parameters = [torch.nn.Parameter(torch.linspace(-1, 1, n)) for n in (5, 70, 300)]
+    twins = [torch.nn.Parameter(parameter.detach().clone()) for parameter in parameters]
+    ours = make_optimizer(config(learning_rate=1e-2), parameters)
+    theirs = torch.optim.AdamW(twins, lr=1e-2, weight_decay=0.01, foreach=False, fused=False)
+    assert ours.param_groups[0]["fused"]
+    for step in range(5):
+        for group in (parameters, twins):
+            for parameter in group:
+                parameter.grad = torch.cos(parameter.detach() * (step + 3))
+        ours.step()
+        theirs.step()
+    for parameter, twin in zip(parameters, twins, strict=True):
+        torch.testing.assert_close(parameter, twin, rtol=1e-6, atol=1e-7)

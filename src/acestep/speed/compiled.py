@@ -21,9 +21,9 @@ from acestep.speed.pace import Choice
 
 # When compiling pays, measured on a CPU and predicted for CUDA (docs/speed.md). CUDA saves about as
 # much in every pass through a block, of a minute of music or less, and compiles for 45 s; a CPU
-# saves by the number, and compiles for 40 s.
+# saves by the number, and compiles for 80 s.
 PAYS_CUDA = 30_000  # passes through a block, a longer one counted by its minutes
-PAYS_CPU = 8e9  # patches through a block, times its width
+PAYS_CPU = 2.5e9  # patches through a block, times its width
 MINUTE = 750  # patches
 GRAPHS = 64  # of all runs of one process together, before torch gives up
 INPUTS = (  # of a block

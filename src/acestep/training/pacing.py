@@ -12,6 +12,7 @@ from acestep.speed.computing import dtype_of
 from acestep.speed.graphs import check_graphs
 from acestep.speed.pace import Choice, Pace
 from acestep.speed.precision import STORED
+from acestep.speed.products import products_are_faster
 from acestep.speed.sharding import is_sharded
 from acestep.training.batches import patches_of
 from acestep.training.clips import Clip
@@ -61,7 +62,11 @@ def _compiled(
     obstacle = compiling_obstacle(config)
     if is_sharded(transformer):
         obstacle = "a split base is gathered block by block"
-    device = transformer.proj_out_conv.weight.device
+    weight = transformer.proj_out_conv.weight
+    device = weight.device
+    slow = device.type == "cpu" and weight.dtype == torch.bfloat16 and products_are_faster()
+    if config.compile == "auto" and slow:
+        return Choice(False, "compiled, attention in bfloat16 is the slower one on this processor")
     return choose_compile(
         config.compile, device, _work(config, transformer, clips, at_once), obstacle
     )

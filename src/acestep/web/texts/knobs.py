@@ -128,9 +128,11 @@ KOREAN: dict[str, str] = {
     "device": "계산할 곳 (기본값: 가장 좋은 것).",
     "label.device": "모델이 계산할 곳 (기본값: 가장 좋은 것).",
     "preprocess.precision": "텍스트와 조건 인코더의 정밀도.",
-    "train.precision": "고정된 기본 모델로 계산하는 정밀도. 어댑터는 늘 float32입니다. auto: 장치에 따라, "
+    "train.precision": "고정된 기본 모델로 계산하는 정밀도. 어댑터는 늘 float32입니다. "
+    "auto: 장치에 따라, "
     "CPU에서는 더 빠른 쪽으로.",
-    "train.base_precision": "고정된 기본 모델을 메모리에 두는 방식: 계산하는 정밀도 그대로(bf16: bfloat16) "
+    "train.base_precision": "고정된 기본 모델을 메모리에 두는 방식: "
+    "계산하는 정밀도 그대로(bf16: bfloat16) "
     "또는 선형 층을 8비트나 4비트로.",
     "generate.precision": "모델의 정밀도.",
     "max_seconds": "노래에서 사용할 가장 긴 부분, 초.",
@@ -173,7 +175,8 @@ KOREAN: dict[str, str] = {
     "compile": "블록을 컴파일합니다. auto: 컴파일러가 있고 학습이 충분히 길 때.",
     "cuda_graphs": "길이마다 한 번 기록한 계산을 다시 재생합니다. CPU가 할 일이 줄어듭니다.",
     "patches_at_once": "한 스텝의 곡들이 함께 모델을 통과하는 패치 수. 0: 한 곡씩.",
-    "gradient_checkpointing": "활성값 가운데 무엇을 남기고 무엇을 다시 계산할지. auto: 들어가는 만큼 남깁니다.",
+    "gradient_checkpointing": "활성값 가운데 무엇을 남기고 무엇을 다시 계산할지. "
+    "auto: 들어가는 만큼 남깁니다.",
     "validation": "따로 두는 노래의 비율 (10곡 미만이면 각 곡의 마지막 10분의 1). 0이면 없음.",
     "validate_every": "평가 사이의 에포크 수.",
     "patience": "검증 손실이 나아지지 않은 평가가 이만큼 쌓이면 멈춥니다. 0: 멈추지 않음.",

@@ -3,6 +3,7 @@
 import json
 import random
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,7 +13,9 @@ from training_data import tiny_tensors
 from acestep.config import TrainConfig
 from acestep.errors import RunError
 from acestep.events import Notice, Started, Step
+from acestep.speed.pace import Choice
 from acestep.train import train
+from acestep.training.fitting import less
 from acestep.training.session import open_session
 
 KNOBS = {"rank": 4, "epochs": 3, "save_every": 3, "device": "cpu", "learning_rate": 1e-3}
@@ -144,3 +147,14 @@ def test_the_words_of_older_runs_mean_what_they_did(tensors, tmp_path):
     events = run(tensors, tmp_path / "run", resume=True)
     assert of(Started, events)[0].facts["pace"]["checkpointing"] == "full"
     assert of(Step, events)[-1].step == 12
+
+
+def test_what_graphs_hold_is_given_up_first(tensors, tmp_path):
+    config = TrainConfig(tensors=tensors, output=tmp_path / "run", **KNOBS)
+    with ExitStack() as held:
+        session, _ = open_session(config, held)
+        session.pace = replace(session.pace, graphs=Choice(True, "as asked for"))
+        slower = less(session)
+        assert slower is not None and slower.graphs.value is False and slower.level == "none"
+        session.lower(slower)
+        assert session.graphs is None and less(session).level == "products"

@@ -27,22 +27,25 @@ def step_that_fits(
     left to give up.
     """
     while isinstance(loss := _attempt(session, step), torch.OutOfMemoryError):
-        session.optimizer.zero_grad(set_to_none=True)
-        free_memory(session.device)
         # The processes of a split base make their passes together: none can begin again alone
         slower = None if is_sharded(session.transformer) else less(session)
         if slower is None:
             raise loss
         what = _change(session.pace, slower)
         session.lower(slower)
+        session.optimizer.zero_grad(set_to_none=True)
+        free_memory(session.device)
         yield Notice(f"memory ran out in step {step + 1}, which is made again: {what} from here on")
     return update(session, rate, loss)
 
 
 def less(session: Session) -> Pace | None:
-    """A pace that takes less memory: the next level of checkpointing, and after the last one fewer
-    clips at once; None where it is one clip already."""
+    """A pace that takes less memory: first without CUDA graphs, which hold a pass of each length;
+    then the next level of checkpointing, and after the last one fewer clips at once; None where it
+    is one clip already."""
     pace = session.pace
+    if pace.graphs.value:
+        return replace(pace, graphs=Choice(False, RAN_OUT, slower=True))
     if (level := next_level(pace.level)) is not None:
         return replace(pace, checkpointing=Choice(level, RAN_OUT, slower=True))
     half = int(pace.patches_at_once.value) // 2

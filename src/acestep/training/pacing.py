@@ -16,7 +16,7 @@ from acestep.speed.products import products_are_faster
 from acestep.speed.sharding import is_sharded
 from acestep.training.batches import patches_of
 from acestep.training.clips import Clip
-from acestep.training.filling import Before, choose_filling
+from acestep.training.filling import RAN_OUT, Before, choose_filling
 from acestep.training.run import RunFolder
 
 
@@ -44,7 +44,11 @@ def choose_pace(
         checkpointing=level,
         patches_at_once=at_once,
         compiled=_compiled(config, transformer, clips, at_once, before),
-        graphs=_graphs(config, transformer, kernel, str(level.value), device),
+        graphs=(
+            _graphs(config, transformer, kernel, str(level.value), device)
+            if before.level is None or not config.cuda_graphs
+            else Choice(False, RAN_OUT, slower=True)
+        ),
     )
 
 

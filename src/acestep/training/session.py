@@ -149,6 +149,7 @@ class Session:
     def lower(self, pace: Pace) -> None:
         """Go on with a pace that takes less memory, and so when the run is resumed."""
         self.pace, self.lowered = pace, True
+        self.graphs = self.graphs if pace.graphs.value else None
         apply_level(self.transformer, pace.level)
         if self.processes.is_main:
             self.run.write_settings(self.settings())

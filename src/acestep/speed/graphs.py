@@ -52,12 +52,14 @@ def check_graphs(
         reasons.append(f"there are none on {device.type}")
     elif kernel != "varlen":
         reasons.append(f"the {kernel} attention asks for each clip's length outside of the card")
+    hint = "leave --cuda-graphs out"
     if level != "none" and dropout > 0:
+        hint += ", or use --dropout 0"
         reasons.append("dropout that is computed again asks for the state of its random numbers")
     if reasons:
         raise ConfigError(
             [f"--cuda-graphs: {reason}" for reason in reasons],
-            hint="leave --cuda-graphs out" + (", or use --dropout 0" if dropout > 0 else ""),
+            hint=hint,
         )
 
 

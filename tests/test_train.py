@@ -278,7 +278,9 @@ def test_variant_settles_times_shift_and_condition_dropout(tensors, tmp_path, va
 
     real = session_module.find_model
     monkeypatch.setattr(
-        session_module, "find_model", lambda name: replace(real(name), variant=variant)
+        session_module,
+        "find_model",
+        lambda name, **how: replace(real(name, **how), variant=variant),
     )
     session, _ = open_session(
         TrainConfig(tensors=tensors, output=tmp_path / "run", model=str(TINY), **KNOBS),
@@ -506,14 +508,14 @@ def test_two_runs_in_one_folder_at_once_are_refused(tensors, tmp_path):
 
 def test_two_runs_that_start_together_are_refused(tensors, tmp_path, monkeypatch):
     output = tmp_path / "run"
-    real = session_module.load_transformer
+    real = session_module.load_base
 
     def meanwhile(*args):
-        monkeypatch.setattr(session_module, "load_transformer", real)
+        monkeypatch.setattr(session_module, "load_base", real)
         run(tensors, output, epochs=1)
         return real(*args)
 
-    monkeypatch.setattr(session_module, "load_transformer", meanwhile)
+    monkeypatch.setattr(session_module, "load_base", meanwhile)
     with pytest.raises(RunError, match="already holds a run"):
         run(tensors, output)
     assert len(of(Step, RunFolder(output).read_events())) == 4
@@ -579,14 +581,14 @@ def test_an_old_stop_file_is_forgotten_and_a_new_one_counts(
 ):
     output = tmp_path / "run"
     run(tensors, output, epochs=1)
-    real = session_module.load_transformer
+    real = session_module.load_base
 
     def load(*args):
         (output / "STOP").touch()
         return real(*args)
 
     if while_loading:
-        monkeypatch.setattr(session_module, "load_transformer", load)
+        monkeypatch.setattr(session_module, "load_base", load)
     else:
         (output / "STOP").touch()
     events = run(tensors, output, epochs=2, resume=True)

@@ -1,4 +1,4 @@
-"""Attention in matrix products: the fused kernel's numbers, where it is taken, and how it rounds."""
+"""Attention in matrix products: the fused kernel's numbers, where it is taken, its rounding."""
 
 import pytest
 import torch

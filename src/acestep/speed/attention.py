@@ -1,7 +1,7 @@
 """Attention that knows the model: true windows, grouped queries, clips of unequal lengths.
 
-The transformer's own attention builds a dense mask for its windows, which most fused kernels refuse,
-and knows no padding. The processor here stands in its place through diffusers' public seam
+The transformer's own attention builds a dense mask for its windows, which most fused kernels
+refuse, and knows no padding. The processor here stands in its place through diffusers' public seam
 (``set_attn_processor``). Layouts and arithmetic are the transformer's: ``[B, N, H, D]``, windows of
 ±128 patches in every other layer, rotary positions on self-attention alone.
 
@@ -79,12 +79,7 @@ class WindowAttention:
         else:
             key, value = _key_and_value(attn, source)
         if not cross and image_rotary_emb is not None:
-            query, key = (
-                apply_rotary_emb(
-                    part, image_rotary_emb, use_real=True, use_real_unbind_dim=-2, sequence_dim=1
-                )
-                for part in (query, key)
-            )
+            query, key = _turned(query, image_rotary_emb), _turned(key, image_rotary_emb)
         heard = KERNELS[self.kernel](
             query.to(value.dtype),
             key.to(value.dtype),
@@ -183,6 +178,14 @@ def processor_of(transformer: nn.Module) -> WindowAttention:
     processor = layers[0].self_attn.processor
     assert isinstance(processor, WindowAttention), "install_attention comes first"
     return processor
+
+
+def _turned(part: Tensor, positions: Any) -> Tensor:
+    turned = apply_rotary_emb(
+        part, positions, use_real=True, use_real_unbind_dim=-2, sequence_dim=1
+    )
+    assert isinstance(turned, Tensor)
+    return turned
 
 
 def _key_and_value(attn: Any, source: Any) -> tuple[Tensor, Tensor]:

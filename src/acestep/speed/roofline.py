@@ -104,7 +104,7 @@ def attention_flops(shape: Shape, batch: Batch) -> float:
 
 def glue_bytes(shape: Shape, way: Way, batch: Batch) -> float:
     """Bytes moved beside the matrix products, and to restore a stored base."""
-    glue = COMPILED_GLUE if way.compiled else GLUE
+    glue = float(COMPILED_GLUE if way.compiled else GLUE)
     if way.dora:
         glue *= 1.9
     if way.dropout:

@@ -70,8 +70,8 @@ def with_masks(spans: Spans, device: torch.device, window: int) -> Spans:
     keys = torch.tensor(spans.keys, device=device)
 
     def inside(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-        # padding sees padding, so that no row is empty
-        return (query < queries[batch]) == (key < keys[batch])
+        # padding sees everything, so that no row is empty
+        return (query >= queries[batch]) | (key < keys[batch])
 
     def near(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
         return inside(batch, head, query, key) & ((query - key).abs() <= window)

@@ -4,7 +4,7 @@
 
 First the audio encoder alone against ``AutoencoderOobleck.encode`` as it comes, in the shape of the
 published autoencoder and the small model's, and reading of files (``encoder.py``); ``--encoder``
-stops there. Then all of it, with ``--model``: *ours* is ``acestep.preprocess`` on real FLAC files,
+stops there, ``--skip-encoder`` leaves it out. Then all of it, with ``--model``: *ours* is ``acestep.preprocess`` on real FLAC files,
 both passes and all writing included. *plain* is the loop one would write first on the same files:
 read whole, ``vae.encode`` in one piece with the model as diffusers loads it, text through
 ``AceStepPipeline.encode_prompt`` with all parts in memory, ``torch.save``. Reported: seconds of
@@ -151,6 +151,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--encoder-seconds", type=float, help="audio for the encoder alone")
     parser.add_argument("--encoder", action="store_true", help="the encoder and reading alone")
+    parser.add_argument("--skip-encoder", action="store_true", help="the whole way alone")
     parser.add_argument("--skip-memory", action="store_true", help="time only")
     parser.add_argument("--only", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -163,7 +164,8 @@ def main() -> None:
             SIDES[args.only](dataset, folder / "out", args)
             print(peak_gib(choose_device(args.device)))
             return
-        parts(args, folder)
+        if not args.skip_encoder:
+            parts(args, folder)
         if args.encoder:
             return
         for number in range(args.rounds):

@@ -208,8 +208,9 @@ class _Search:
     def _evaluated(self, attempt: Attempt, event: Evaluation) -> Iterator[Event]:
         score = relative(event.loss, event.base_loss)
         what = f"trial {attempt.number}, epoch {event.epoch}: {score:+.1%} to the base"
+        hopeless = self._study.report(attempt.number, event.epoch, score)
         yield self._progress(what)
-        if self._study.report(attempt.number, event.epoch, score) and not attempt.pruned:
+        if hopeless and not attempt.pruned:
             attempt.pruned = True
             attempt.stop()
 

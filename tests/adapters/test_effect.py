@@ -11,8 +11,10 @@ from acestep.adapters.effect import Effect, OutputChange, effect, output_change
 from acestep.adapters.files import read_adapter
 from acestep.adapters.mount import mount, mounted
 from acestep.model.sample import Condition
+from acestep.speed.attention import install_attention
 
 TRANSFORMER = tiny_transformer()
+install_attention(TRANSFORMER)
 GENERATOR = torch.Generator().manual_seed(0)
 CONDITION = Condition(
     torch.randn(1, 5, 32, generator=GENERATOR), torch.randn(1, 20, 16, generator=GENERATOR)
@@ -49,6 +51,7 @@ def test_the_change_is_measured_at_the_same_seed_against_another_one():
 def test_what_was_mounted_before_has_no_say_and_stays():
     expected = output_change(TRANSFORMER, GOOD, CONDITION)
     worn = tiny_transformer()
+    install_attention(worn)
     mount(worn, read_adapter(FOLDERS["B"]), "other", 0.7)
     assert output_change(worn, GOOD, CONDITION) == expected
     assert mounted(worn) == {"other": 0.7}

@@ -112,11 +112,12 @@ def test_a_minute_of_music_pays_on_a_gpu_after_so_many_steps():
     assert work(1250, patches=100).share("cuda") == 1.0  # what is issued costs the same
 
 
-def test_what_stands_in_the_way_is_said(monkeypatch):
+def test_what_stands_in_the_way_is_said():
     choice = choose_compile("on", CPU, work(4000), "the base is split")
     assert (choice.value, choice.why, choice.slower) == (False, "the base is split", True)
     assert "Triton" in missing_compiler(torch.device("cuda")) or torch.cuda.is_available()
     assert "mps" in missing_compiler(torch.device("mps"))
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", ("no-such-compiler",))
-    choice = choose_compile("on", CPU, work(4000))
+    # not monkeypatch: it would leave the setting deleted
+    with torch._inductor.config.patch({"cpp.cxx": ("no-such-compiler",)}):
+        choice = choose_compile("on", CPU, work(4000))
     assert not choice.value and choice.slower and "g++" in choice.why

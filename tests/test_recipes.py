@@ -69,11 +69,14 @@ def test_every_checkpoint_can_be_heard(work):
     assert (work / "samples" / "epoch_2.flac").exists()
 
 
+ONE = ("--rounds", 1, "--seconds", 1)
+
+
 @pytest.mark.parametrize(
     ("script", "flags"),
     [
-        ("benchmarks/train_step.py", ["--rounds", 1, "--steps", 1, "--seconds", 1]),
-        ("benchmarks/preprocess.py", ["--rounds", 1, "--songs", 1, "--seconds", 1, "--skip-encoder"]),
+        ("benchmarks/train_step.py", [*ONE, "--steps", 1]),
+        ("benchmarks/preprocess.py", [*ONE, "--songs", 1, "--skip-encoder"]),
     ],
 )
 def test_benchmarks_report_both_sides(script, flags, tmp_path):

@@ -5,10 +5,10 @@
 First the audio encoder alone against ``AutoencoderOobleck.encode`` as it comes, in the shape of the
 published autoencoder and the small model's, and reading of files (``encoder.py``); ``--encoder``
 stops there, ``--skip-encoder`` leaves it out. Then all of it, with ``--model``: *ours* is
-``acestep.preprocess`` on real FLAC files, both passes and all writing included. *plain* is the loop one would write first on the same files:
-read whole, ``vae.encode`` in one piece with the model as diffusers loads it, text through
-``AceStepPipeline.encode_prompt`` with all parts in memory, ``torch.save``. Reported: seconds of
-audio a second, and peak memory (each side in its own process).
+``acestep.preprocess`` on real FLAC files, both passes and all writing included. *plain* is the loop
+one would write first on the same files: read whole, ``vae.encode`` in one piece with the model as
+diffusers loads it, text through ``AceStepPipeline.encode_prompt`` with all parts in memory,
+``torch.save``. Reported: seconds of audio a second, and peak memory (each side in its own process).
 """
 
 import argparse

@@ -5,10 +5,11 @@
    clips clearly copy a song; if that holds for all, all stay.
 2. Of the rest the one with the lowest score leads. The score is what is left of the base's style
    distance (0 at the songs, 1 at the base) plus what is missing of the best gain in held-out loss
-   (0 at the best, 1 at the base) plus the share of clips that clearly copy, beyond the base's. The
-   first alone falls when songs are learnt by heart, the second alone does not hear what is made.
-   Copies count by their share, since in a style that repeats itself a song that was never trained
-   on is now and then taken for a copy.
+   (0 at the best, 1 at the base) plus half the share of clips that clearly copy, beyond the base's.
+   The first alone falls when songs are learnt by heart, the second alone does not hear what is
+   made. Copies count by their share, since in a style that repeats itself a song that was never
+   trained on is now and then taken for a copy; and by half, since half of the prompts are the
+   songs' own.
 3. A candidate ties with the leader if its score is higher by no more than ``MARGIN``. Of those that
    tie, the earlier checkpoint is recommended, and of two strengths of it the one nearer to 1.
 4. How sure: the same rule over bootstrap draws of songs and prompts; the share that picks the same.
@@ -25,6 +26,7 @@ import numpy as np
 
 MARGIN = 0.02
 MOSTLY = 0.5  # of the clips
+COPIES = 0.5  # what their share weighs
 INTERVAL = (5.0, 95.0)  # percentiles
 
 
@@ -46,7 +48,8 @@ class Candidate:
     @property
     def scores(self) -> np.ndarray:
         """The lower the better."""
-        return self.left + (0 if self.missing is None else self.missing) + self.copied
+        missing = 0 if self.missing is None else self.missing
+        return self.left + missing + COPIES * self.copied
 
     @property
     def label(self) -> str:
@@ -127,8 +130,8 @@ class Choice:
 
 RULE = (
     "The lowest score leads: what is left of the base's style distance, plus what is missing of "
-    "the best gain in held-out loss, plus the share of clips that clearly copy a song. Out of the "
-    "race: mostly copies, collapse, broken sound, adapters that do nothing and those that "
+    "the best gain in held-out loss, plus half the share of clips that clearly copy a song. Out of "
+    "the race: mostly copies, collapse, broken sound, adapters that do nothing and those that "
     "listeners liked less than the base. Scores within "
     f"{MARGIN:g} of the leader's tie with it: the earliest such checkpoint is taken, at the "
     "strength nearest to 1."

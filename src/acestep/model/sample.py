@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize, pad
+from torch.nn.functional import normalize
 
 from acestep.model.flow import TURBO_STEPS, interpolate
 from acestep.speed.attention import Told, clip_lengths, same_condition
+from acestep.speed.padding import together
 
 APG_MOMENTUM = -0.75
 APG_LARGEST_NORM = 2.5
@@ -68,7 +69,7 @@ def side_by_side(conditions: Sequence[Condition]) -> Condition:
     lengths = tuple(one.shape[1] for one in states)
     longest = max(lengths)
     return Condition(
-        torch.cat([pad(one, (0, 0, 0, longest - one.shape[1])) for one in states]),
+        together(states),
         torch.cat([condition.context for condition in conditions]),
         lengths if min(lengths) < longest else None,
     )

@@ -115,13 +115,12 @@ class WindowAttention:
                 return spans
 
 
-def install_attention(transformer: Any) -> str:
-    """Put the processor on every attention layer; says which kernel it uses, and why."""
+def install_attention(transformer: Any) -> None:
+    """Put the processor on every attention layer, with the kernel that suits its device."""
     weight = transformer.layers[0].self_attn.norm_q.weight
-    kernel, why = choose_kernel(weight.device, weight.dtype)
+    kernel, _ = choose_kernel(weight.device, weight.dtype)
     transformer.set_attn_processor(WindowAttention(kernel, transformer.config.sliding_window))
     transformer.register_forward_pre_hook(_prepare, with_kwargs=True)
-    return why
 
 
 def choose_kernel(device: torch.device, dtype: torch.dtype) -> tuple[Kernel, str]:

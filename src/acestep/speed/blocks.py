@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from acestep.speed.kernels import Spans, grouped
+from acestep.speed.kernels import Spans, additive, grouped, in_blocks, near
+from acestep.speed.padding import upload
 
 
 def with_block_masks(
@@ -22,9 +22,11 @@ def with_block_masks(
     The masks are additive, of ``dtype``: of windows ``[B · blocks, window, 3 · window]``, and of
     whole clips ``[B, N, M]``, which only clips that go ``together`` need.
     """
-    near = _additive(_near(spans, window, device), dtype).flatten(0, 1)
-    inside = _additive(_inside(spans, device), dtype) if together or spans.padded else None
-    return replace(spans, masks=(near, inside))
+    parts = num_blocks(spans.size[0], window)
+    counts = _on(spans.queries, device)[:, None, None, None]
+    seen = additive(near(counts, parts, window, device), dtype).flatten(0, 1)
+    whole = additive(_inside(spans, device), dtype) if together or spans.padded else None
+    return replace(spans, masks=(seen, whole))
 
 
 def blocks(
@@ -32,40 +34,16 @@ def blocks(
 ) -> Tensor:
     """What :func:`acestep.speed.kernels.local` gives, up to rounding."""
     assert spans.masks is not None
-    near, inside = spans.masks
+    seen, whole = spans.masks
     if window is None:
-        mask = None if inside is None else inside[:, None]
+        mask = None if whole is None else whole[:, None]
         return grouped(query, key, value, mask, scale)
-    count = query.shape[1]
-    parts = num_blocks(count, window)
-    missing = parts * window - count
-    query = pad(query, (0, 0, 0, 0, 0, missing)).unflatten(1, (parts, window)).flatten(0, 1)
-    key, value = (
-        pad(part, (0, 0, 0, 0, window, missing + window)).unflatten(1, (parts + 2, window))
-        for part in (key, value)
-    )
-    key, value = (
-        torch.cat([part[:, :-2], part[:, 1:-1], part[:, 2:]], dim=2).flatten(0, 1)
-        for part in (key, value)
-    )
-    heard = grouped(query, key, value, near[:, None], scale)
-    return heard.unflatten(0, (-1, parts)).flatten(1, 2)[:, :count]
+    return in_blocks(query, key, value, seen[:, None], scale)
 
 
 def num_blocks(count: int, window: int) -> int:
     """Blocks for so many patches, and one more: for a single block there would be a graph apart."""
     return (count + 2 * window - 1) // window
-
-
-def _near(spans: Spans, window: int, device: torch.device) -> Tensor:
-    """``[B, blocks, window, 3 · window]``: within the window, and within the clip."""
-    parts = num_blocks(spans.size[0], window)
-    query = torch.arange(window, device=device)[:, None] + window
-    key = torch.arange(3 * window, device=device)[None]
-    place = key + window * (torch.arange(parts, device=device)[:, None, None] - 1)
-    counts = _on(spans.queries, device)[:, None, None, None]
-    seen = ((query - key).abs() <= window) & (place >= 0) & (place < counts)
-    return seen | (place >= counts) & (key == query)  # rows behind a clip's end stay finite
 
 
 def _inside(spans: Spans, device: torch.device) -> Tensor:
@@ -79,12 +57,4 @@ def _inside(spans: Spans, device: torch.device) -> Tensor:
 
 
 def _on(lengths: tuple[int, ...], device: torch.device) -> Tensor:
-    counts = torch.tensor(lengths)
-    if device.type == "cuda":
-        counts = counts.pin_memory()
-    return counts.to(device, non_blocking=True)
-
-
-def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    mask = torch.zeros(seen.shape, dtype=dtype, device=seen.device)
-    return mask.masked_fill(~seen, -torch.inf)
+    return upload(torch.tensor(lengths), device)

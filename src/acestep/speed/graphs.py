@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from acestep.errors import ConfigError
 from acestep.speed.attention import processor_of
 from acestep.speed.kernels import Spans
+from acestep.speed.padding import ends_of, lengthened, upload
 
 PATCHES = 64  # lengths are rounded up to so many, in a clip
 TOKENS = 32  # and in a condition
@@ -99,7 +99,7 @@ class Graphs:
         bucket = bucket_of(len(patches), max(patches), max(conditions))
         inputs = self._padded(inputs, bucket)
         ends = [
-            _ends(lengths, size, inputs["data"].device)
+            upload(ends_of(lengths, size), inputs["data"].device)
             for lengths, size in zip((patches, conditions), bucket[1:], strict=True)
         ]
         if bucket not in self.buckets:
@@ -114,7 +114,7 @@ class Graphs:
     def _padded(self, inputs: Mapping[str, Tensor], bucket: Bucket) -> dict[str, Tensor]:
         sizes = dict.fromkeys(self.FRAMES, bucket[1] * self.patch) | {"condition": bucket[2]}
         return {
-            name: _lengthened(tensor, sizes[name]) if name in sizes else tensor
+            name: lengthened(tensor, sizes[name]) if name in sizes else tensor
             for name, tensor in inputs.items()
         }
 
@@ -172,19 +172,3 @@ class CudaRecorder:
             return result.clone()
 
         return play
-
-
-def _lengthened(tensor: Tensor, size: int) -> Tensor:
-    """``[B, n, …]`` with zeros behind, ``[B, size, …]``."""
-    return pad(tensor, (*(0, 0) * (tensor.dim() - 2), 0, size - tensor.shape[1]))
-
-
-def _ends(lengths: Sequence[int], size: int, device: torch.device) -> Tensor:
-    """Where stretches of a flattened batch end: every clip's, and that of the padding behind it."""
-    ends = [0]
-    for number, length in enumerate(lengths):
-        ends += [number * size + length, (number + 1) * size]
-    found = torch.tensor(ends, dtype=torch.int32)
-    if device.type == "cuda":
-        found = found.pin_memory()
-    return found.to(device, non_blocking=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import pad
 
+from acestep.speed.padding import ends_of, lengthened, upload
 from acestep.speed.products import attend
 
 DENSE_WINDOWS = 3  # up to so many windows of patches a dense mask is quicker than blocks
@@ -44,22 +45,10 @@ class Spans:
 def with_ends(spans: Spans, device: torch.device) -> Spans:
     """Spans for :func:`varlen`. Padding makes stretches of its own, so that nothing is gathered."""
     first, second = (
-        torch.tensor(_ends(lengths, size, spans.padded), dtype=torch.int32)
+        upload(ends_of(lengths, size, padded=spans.padded), device)
         for lengths, size in zip((spans.queries, spans.keys), spans.size, strict=True)
     )
-    if device.type == "cuda":
-        first, second = first.pin_memory(), second.pin_memory()
-    return replace(
-        spans, ends=(first.to(device, non_blocking=True), second.to(device, non_blocking=True))
-    )
-
-
-def _ends(lengths: tuple[int, ...], size: int, padded: bool) -> list[int]:
-    ends = [0]
-    for number, length in enumerate(lengths):
-        ends += [number * size + length] if padded else []
-        ends += [(number + 1) * size]
-    return ends
+    return replace(spans, ends=(first, second))
 
 
 def with_masks(spans: Spans, device: torch.device, window: int) -> Spans:
@@ -142,7 +131,7 @@ def local(
         _attend(query[at : at + 1, :n], key[at : at + 1, :m], value[at : at + 1, :m], window, scale)
         for at, (n, m) in enumerate(zip(spans.queries, spans.keys, strict=True))
     ]
-    return torch.cat([pad(one, (0, 0, 0, 0, 0, query.shape[1] - one.shape[1])) for one in heard])
+    return torch.cat([lengthened(one, query.shape[1]) for one in heard])
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, scale: float) -> Tensor:
@@ -152,7 +141,10 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, window: int | None, scale
     if count <= DENSE_WINDOWS * window:
         mask = _window_mask(count, window, query.dtype, query.device)
         return grouped(query, key, value, mask, scale)
-    return _in_blocks(query, key, value, window, scale)
+    blocks = -(-count // window)
+    mask = _block_mask(count, blocks, window, query.dtype, query.device)
+    mask = mask.expand(query.shape[0], *mask.shape).flatten(0, 1)
+    return in_blocks(query, key, value, mask, scale)
 
 
 def grouped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
@@ -176,10 +168,13 @@ def grouped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scal
     return heard.unflatten(2, (shared, count)).permute(0, 3, 1, 2, 4).flatten(2, 3)
 
 
-def _in_blocks(query: Tensor, key: Tensor, value: Tensor, window: int, scale: float) -> Tensor:
-    """Blocks of a window's length, each of which sees itself and its two neighbours."""
+def in_blocks(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """Blocks of a window's length, each of which sees itself and its two neighbours.
+
+    ``mask`` is additive, ``[B · blocks, 1, window, 3 · window]``.
+    """
     batch, count, _, _ = query.shape
-    blocks = -(-count // window)
+    blocks, window = len(mask) // batch, mask.shape[-2]
     missing = blocks * window - count
     query = pad(query, (0, 0, 0, 0, 0, missing)).unflatten(1, (blocks, window)).flatten(0, 1)
     key, value = (
@@ -190,30 +185,33 @@ def _in_blocks(query: Tensor, key: Tensor, value: Tensor, window: int, scale: fl
         torch.cat([part[:, :-2], part[:, 1:-1], part[:, 2:]], dim=2).flatten(0, 1)
         for part in (key, value)
     )
-    mask = _block_mask(count, window, query.dtype, query.device)
-    mask = mask.expand(batch, *mask.shape).flatten(0, 1)
     heard = grouped(query, key, value, mask, scale)
     return heard.unflatten(0, (batch, blocks)).flatten(1, 2)[:, :count]
+
+
+def near(counts: int | Tensor, blocks: int, window: int, device: torch.device) -> Tensor:
+    """What a block's patches see: ``[…, blocks, window, 3 · window]``, within the window and within
+    the clip, whose patches ``counts`` are: a number, or ``[…, 1, 1, 1]``."""
+    query = torch.arange(window, device=device)[:, None] + window
+    key = torch.arange(3 * window, device=device)[None]
+    place = key + window * (torch.arange(blocks, device=device)[:, None, None] - 1)
+    seen = ((query - key).abs() <= window) & (place >= 0) & (place < counts)
+    return seen | (place >= counts) & (key == query)  # rows behind a clip's end stay finite
+
+
+def additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """What is seen as a mask that is added to scores."""
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, -torch.inf)
 
 
 @lru_cache(maxsize=8)
 def _window_mask(count: int, window: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     place = torch.arange(count, device=device)
-    return _additive((place[:, None] - place[None]).abs() <= window, dtype)
+    return additive((place[:, None] - place[None]).abs() <= window, dtype)
 
 
 @lru_cache(maxsize=8)
-def _block_mask(count: int, window: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """``[blocks, 1, window, 3 · window]``: within the window, and within the clip."""
-    blocks = -(-count // window)
-    query = torch.arange(window, device=device)[:, None] + window
-    key = torch.arange(3 * window, device=device)[None]
-    place = key + window * (torch.arange(blocks, device=device)[:, None, None] - 1)
-    seen = ((query - key).abs() <= window) & (place >= 0) & (place < count)
-    # rows behind the clip's end see something, so that they stay finite
-    seen |= (place >= count) & (key == query)
-    return _additive(seen, dtype)[:, None]
-
-
-def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, -torch.inf)
+def _block_mask(
+    count: int, blocks: int, window: int, dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    return additive(near(count, blocks, window, device), dtype)[:, None]

@@ -34,12 +34,10 @@ def written_out(
 ) -> Tensor:
     """softmax(scale · query · keyᵀ + mask) · value, so many rows at a time."""
     count = query.shape[2]
-    # A compiled pass would be another graph for every number of parts
-    at_once = count if torch.compiler.is_compiling() else ROWS
-    parts = (query * scale).split(at_once, dim=2)
+    parts = (query * scale).split(ROWS, dim=2)
     masks = (None,) * len(parts)
     if mask is not None:
-        masks = mask.expand(*mask.shape[:-2], count, mask.shape[-1]).split(at_once, dim=-2)
+        masks = mask.expand(*mask.shape[:-2], count, mask.shape[-1]).split(ROWS, dim=-2)
     heard = []
     for rows, hidden in zip(parts, masks, strict=True):
         scores = rows @ key.mT

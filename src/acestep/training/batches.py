@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
+from acestep.speed.padding import together, upload
 from acestep.training.clips import Clip
 from acestep.training.draws import Draw
 
@@ -67,34 +67,18 @@ def gather(clips: Sequence[Clip], draws: Sequence[Draw], nothing: Tensor, patch:
     ]
     device = clips[0].latents.device
     return Batch(
-        data=_together([clip.latents for clip in clips]),
-        noise=upload(_together([draw.noise for draw in draws]), device),
+        data=together([clip.latents for clip in clips]),
+        noise=upload(together([draw.noise for draw in draws]), device),
         time=upload(torch.cat([draw.time for draw in draws]), device),
-        condition=_together(conditions),
-        context=_together([clip.context for clip in clips]),
-        weights=upload(_together([_weights(clip) for clip in clips]), device),
+        condition=together(conditions),
+        context=together([clip.context for clip in clips]),
+        weights=upload(together([_weights(clip) for clip in clips]), device),
         patches=tuple(patches_of(clip, patch) for clip in clips),
         conditions=tuple(part.shape[1] for part in conditions),
     )
-
-
-def upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """A CPU tensor on the device, without waiting for it."""
-    if device.type == "cuda":
-        tensor = tensor.pin_memory()
-    return tensor.to(device, non_blocking=True)
 
 
 def _weights(clip: Clip) -> Tensor:
     weights = torch.zeros(1, clip.latents.shape[1])
     weights[:, clip.frames] = 1 / (clip.frames.stop - clip.frames.start)
     return weights
-
-
-def _together(parts: Sequence[Tensor]) -> Tensor:
-    """Tensors ``[1, n, …]`` one under another, with zeros behind the shorter ones."""
-    if len(parts) == 1:
-        return parts[0]
-    longest = max(part.shape[1] for part in parts)
-    behind = (0, 0) * (parts[0].dim() - 2)
-    return torch.cat([pad(part, (*behind, 0, longest - part.shape[1])) for part in parts])

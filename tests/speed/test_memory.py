@@ -8,7 +8,7 @@ from live_memory import shape_of, step_bytes
 
 from acestep.model.shape import REFERENCE, SHAPES
 from acestep.speed.levels import LEVELS
-from acestep.speed.memory import GIB, STORED, Load, choose, usable
+from acestep.speed.memory import GIB, STORED, Load, fill, peaks, usable
 from acestep.speed.precision import stored_bytes
 
 XL = SHAPES["acestep-v15-xl-base"]
@@ -97,6 +97,10 @@ def test_memory_grows_with_what_it_should_and_shrinks_with_the_level():
     assert replace(load, compiled=True).peak(1500) == load.peak(1500)
     assert replace(load, optimizer="adamw8bit").peak(1500) < load.peak(1500)
     assert load.peak(3000, 4) > load.peak(3000)
+
+
+def choose(load, longest, enough, room):
+    return fill(peaks(load, longest), longest, enough, room)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ class Shape:
     patch: int = 2
     channels: int = 64
 
+    @classmethod
+    def of(cls, config: Any) -> "Shape":
+        """The sizes of a transformer that is loaded, by its ``config``."""
+        return cls(**{ours: getattr(config, theirs) for ours, theirs in NAMES.items()})
+
     def config(self) -> dict[str, int]:
         """The sizes as a transformer's config names them."""
         return {theirs: vars(self)[ours] for ours, theirs in NAMES.items()}

@@ -35,20 +35,27 @@ def choose_computing(
     CPU. float16 would need its loss scaled; bfloat16 has the range of float32 and does not.
     """
     device = processes.device
+    if kept is not None and asked == "auto" and device.type == "cpu":
+        return Choice(kept, "as the run was started")
+    shape = model.config("transformer")
+    hidden, inner = shape["hidden_size"], shape["intermediate_size"]
+    if known := known_computing(asked, device, hidden):
+        return known
+    # The first process measures for all: two could find differently
+    found = processes.collect([faster_on_cpu(hidden, inner) if processes.is_main else None])
+    return next(choice for choice in found if choice is not None)
+
+
+def known_computing(asked: str, device: torch.device, hidden: int) -> Choice | None:
+    """The same for a model of ``hidden`` channels, as far as nothing has to be measured for it."""
     if asked != "auto" or device.type != "cpu":
         name = str(choose_dtype(device, asked)).removeprefix("torch.")
         if name == "float16":
             return Choice("float32", "float16 overflows in training")
         return Choice(name, f"usual on {device.type}" if asked == "auto" else "as asked for")
-    if kept is not None:
-        return Choice(kept, "as the run was started")
-    shape = model.config("transformer")
-    hidden, inner = shape["hidden_size"], shape["intermediate_size"]
     if hidden < NARROW:
         return Choice("float32", f"a model of {hidden} channels, below {NARROW}")
-    # The first process measures for all: two could find differently
-    found = processes.collect([faster_on_cpu(hidden, inner) if processes.is_main else None])
-    return next(choice for choice in found if choice is not None)
+    return None
 
 
 def dtype_of(precision: Choice) -> torch.dtype:

@@ -133,13 +133,10 @@ class Fit:
     fits: bool
 
 
-def choose(load: Load, longest: int, enough: int, room: float) -> Fit:
-    """:func:`fill` by the model, over all levels."""
-
-    def peak(level: Level, patches: int) -> float:
-        return replace(load, level=level).peak(patches, patches / longest)
-
-    return fill(peak, longest, enough, room)
+def peaks(load: Load, longest: int) -> Callable[[Level, int], float]:
+    """The predicted peak of a pass by its level and its patches, of clips up to ``longest``: a line
+    in the patches, which :func:`fill` counts on."""
+    return lambda level, patches: replace(load, level=level).peak(patches, patches / longest)
 
 
 def fill(

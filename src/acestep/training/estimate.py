@@ -23,10 +23,10 @@ from acestep.training.foreseen import (
     expected_graphs,
     expected_kernel,
     expected_precision,
-    expected_storing,
     load_of,
     patches_of,
 )
+from acestep.training.pacing import how_it_lies
 from acestep.training.settings import count_steps
 from acestep.training.situation import Situation
 from acestep.training.timing import Time, Work, predict_time
@@ -102,7 +102,7 @@ def estimate(
         per_step,
         {
             "precision": precision,
-            "base_precision": expected_storing(config, precision),
+            "base_precision": how_it_lies(config, precision),
             "attention": kernel,
             "checkpointing": level,
             "patches_at_once": at_once,

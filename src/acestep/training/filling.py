@@ -1,6 +1,7 @@
 """Filling the memory there is: as little as possible is computed again, as much goes at once."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from acestep.config import TrainConfig
 from acestep.model.shape import Shape
 from acestep.speed.levels import LEVELS, Level
 from acestep.speed.measured import CudaMeter, Line, measure, room
-from acestep.speed.memory import GIB, Fit, Load, fill
+from acestep.speed.memory import GIB, Fit, Load, fill, peaks
 from acestep.speed.pace import Choice
 from acestep.speed.sharding import is_sharded
 from acestep.training.batches import patches_of
@@ -55,34 +56,38 @@ def choose_filling(
         level = least if word == "auto" else Choice(word, "as asked for")
         return level, at_once or Choice(ENOUGH_PATCHES, "as far as this fills the GPU")
     longest = max(patches_of(clip, transformer.patch_size) for clip in clips)
-    levels = LEVELS if word == "auto" else (LEVELS[LEVELS.index(word)],)
-    asked = min(int(at_once.value) if at_once else 0, samples_here * longest)
-    enough = ENOUGH_PATCHES if at_once is None else 0
     load = load_of(config, transformer, clips)
     limit = room(device, config.memory_limit)
-    fit = _fit(load, transformer, max(longest, asked), enough, limit, levels)
     measured = device.type == "cuda"
-    chosen = level_in_words(fit, limit, measured=measured)
-    level = Choice(word, "as asked for") if word != "auto" else chosen
+    peak = measured_peaks(load, transformer, longest) if measured else peaks(load, longest)
+    fit = fill_as_asked(config, at_once, samples_here, longest, limit, peak)
+    level = level_in_words(config, fit, limit, measured=measured)
     if before.level is not None and LEVELS.index(before.level) > LEVELS.index(fit.level):
         level = Choice(before.level, RAN_OUT, slower=True)
     return level, at_once or together_in_words(fit)
 
 
+def fill_as_asked(
+    config: TrainConfig,
+    at_once: Choice | None,
+    samples: int,
+    longest: int,
+    limit: float,
+    peak: Callable[[Level, int], float],
+) -> Fit:
+    """The best fit into ``limit`` bytes, with the level and the patches ``at_once`` where they are
+    asked for; ``samples`` clips are in a step, the longest of so many patches."""
+    word = config.gradient_checkpointing
+    levels = LEVELS if word == "auto" else (LEVELS[LEVELS.index(word)],)
+    asked = min(int(at_once.value) if at_once else 0, samples * longest)
+    enough = ENOUGH_PATCHES if at_once is None else 0
+    return fill(peak, max(longest, asked), enough, limit, levels)
+
+
 def load_of(config: TrainConfig, transformer: Any, clips: list[Clip]) -> Load:
     """What a run with these knobs puts on this transformer."""
-    sizes = transformer.config
     return Load(
-        Shape(
-            sizes.num_hidden_layers,
-            sizes.hidden_size,
-            sizes.intermediate_size,
-            sizes.num_attention_heads,
-            sizes.num_key_value_heads,
-            sizes.head_dim,
-            sizes.patch_size,
-            sizes.audio_acoustic_hidden_dim,
-        ),
+        Shape.of(transformer.config),
         rank=config.rank,
         targets=config.targets,
         adapter=config.adapter,
@@ -111,38 +116,21 @@ def asked_at_once(
     return None
 
 
-def _fit(
-    load: Load,
-    transformer: Any,
-    longest: int,
-    enough: int,
-    limit: float,
-    levels: tuple[Level, ...],
-) -> Fit:
-    condition = load.condition / longest
-
-    def predicted(level: Level, patches: int) -> float:
-        return replace(load, level=level).peak(patches, patches / longest)
-
-    device = transformer.proj_in_conv.weight.device
-    if device.type != "cuda":
-        return fill(predicted, longest, enough, limit, levels)
+def measured_peaks(load: Load, transformer: Any, longest: int) -> Callable[[Level, int], float]:
+    """Peaks as two short passes at each level that is asked about show them, on CUDA."""
+    meter = CudaMeter(transformer.proj_in_conv.weight.device)
 
     @cache
     def line(level: Level) -> Line:
-        found = measure(transformer, level, condition, load.optimizer, CudaMeter(device))
-        if not load.compiled:
-            return found
-        eager, ours = (
-            replace(load, level=level, compiled=how).activations(longest) for how in (False, True)
-        )
-        return replace(found, each=found.each * ours / eager)
+        return measure(transformer, level, load.condition / longest, load.optimizer, meter)
 
-    return fill(lambda level, patches: line(level).peak(patches), longest, enough, limit, levels)
+    return lambda level, patches: line(level).peak(patches)
 
 
-def level_in_words(fit: Fit, limit: float, *, measured: bool) -> Choice:
-    """The level of a fit into ``limit`` bytes."""
+def level_in_words(config: TrainConfig, fit: Fit, limit: float, *, measured: bool) -> Choice:
+    """The level of a fit into ``limit`` bytes, unless one was asked for."""
+    if config.gradient_checkpointing != "auto":
+        return Choice(config.gradient_checkpointing, "as asked for")
     how = "measured by two short passes" if measured else "predicted"
     peak = f"a peak of {_gib(fit.peak)}, {how}"
     if not fit.fits:

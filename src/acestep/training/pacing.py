@@ -39,7 +39,7 @@ def choose_pace(
     level, at_once = choose_filling(config, transformer, clips, samples_here, device, before)
     return Pace(
         precision=precision,
-        base_precision=_base_precision(config, precision),
+        base_precision=how_it_lies(config, precision),
         attention=Choice(kernel, why, slower=device.type == "cuda" and kernel != "varlen"),
         checkpointing=level,
         patches_at_once=at_once,
@@ -115,7 +115,13 @@ def _work(config: TrainConfig, transformer: Any, clips: list[Clip], at_once: Cho
     )
 
 
-def _base_precision(config: TrainConfig, precision: Choice) -> Choice:
+def asked_precision(config: TrainConfig) -> str:
+    """What the base is to be computed in, as the knobs say."""
+    return "bfloat16" if config.base_precision == "bf16" else config.precision
+
+
+def how_it_lies(config: TrainConfig, precision: Choice) -> Choice:
+    """How the base lies in memory, if it is computed in that ``precision``."""
     if config.base_precision in STORED:
         return Choice(config.base_precision, "as asked for: the linear layers of the blocks")
     return Choice(precision.value, "as it is computed")

@@ -5,14 +5,14 @@ longest clip fits. Only where not even the last one does, the base lies in fewer
 a little of what is learned. The rank stays.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 
 from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.model.shape import SHAPES
 from acestep.speed.levels import LEVELS, Level
-from acestep.speed.memory import GIB, Fit, Load, fill, usable
+from acestep.speed.memory import GIB, Fit, Load, fill, peaks, usable
 from acestep.training.filling import ENOUGH_PATCHES
 
 SIZES = (6, 8, 12, 16, 24, 40, 80)  # GB of usual cards
@@ -50,11 +50,6 @@ def choose_preset(
         if fit.fits:
             break
     return Preset(load.base_precision, fit, seconds_of(load, longest_clip(load, room)))
-
-
-def peaks(load: Load, longest: int) -> Callable[[Level, int], float]:
-    """The predicted peak of a pass by its level and its patches, of clips up to ``longest``."""
-    return lambda level, patches: replace(load, level=level).peak(patches, ceil(patches / longest))
 
 
 def longest_clip(load: Load, room: float) -> int:

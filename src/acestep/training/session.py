@@ -47,7 +47,7 @@ from acestep.training.evaluate import Measured, measure
 from acestep.training.filling import Before
 from acestep.training.guidance import TaughtGuidance
 from acestep.training.optim import make_optimizer, set_weight_decay
-from acestep.training.pacing import choose_pace, filled_before, kept_precision
+from acestep.training.pacing import asked_precision, choose_pace, filled_before, kept_precision
 from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan
@@ -279,8 +279,7 @@ def _build(
     kept: str | None,
 ) -> Session:
     processes = join(choose_device(config.device))
-    asked = "bfloat16" if config.base_precision == "bf16" else config.precision
-    precision = choose_computing(asked, model, processes, kept)
+    precision = choose_computing(asked_precision(config), model, processes, kept)
     dtype = dtype_of(precision)
     clips = make_clips(load_samples(config.tensors, manifest), processes.device, dtype)
     split = split_clips(clips, config.validation, config.seed)

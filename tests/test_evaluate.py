@@ -20,7 +20,7 @@ from acestep.events import Finished, Notice, Progress, Skipped, Started, Stopped
 from acestep.judging.making import Voice
 from acestep.judging.record import Judgement
 from acestep.judging.report import read_report
-from acestep.render import Sounds, open_parts, render
+from acestep.render import Sounds, open_parts, render_all
 from acestep.train import train
 
 FRAMES = 260  # a little more than a clip of 10 s
@@ -121,12 +121,8 @@ def test_a_clip_is_what_generate_makes(run, judged):
         lyrics=prompt["lyrics"], seed=clip["seed"], duration=10, device="cpu",
     )  # fmt: skip
     parts, _ = open_parts(asked)
-    steps = render(parts, asked, Sounds())
-    try:
-        while True:
-            next(steps)
-    except StopIteration as end:
-        expected = end.value.audio
+    *_, rendition = render_all(parts, [asked], Sounds())
+    expected = rendition.audio
     made = read_audio(run / "evaluation" / clip["file"])
     assert np.abs(made - expected).max() < 2**-15
 

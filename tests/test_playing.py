@@ -9,7 +9,7 @@ from acestep.adapters.stack import AdaptedParts
 from acestep.config import GenerateConfig
 from acestep.events import Notice, Progress
 from acestep.model.base import find_model
-from acestep.playing import Piece, Rendition, pieces_at_once, play, play_all
+from acestep.playing import Piece, Rendition, pieces_at_once, play_all
 from acestep.render import Sounds, render_all, set_scenes
 
 CPU = torch.device("cpu")
@@ -44,7 +44,7 @@ def pieces(mini) -> list[Piece]:
 
 @pytest.fixture(scope="module")
 def alone(mini, pieces) -> list[Rendition]:
-    return [returned(play(mini, piece.config, piece.scene)) for piece in pieces]
+    return [played(mini, [piece])[0][0] for piece in pieces]
 
 
 def played(parts, pieces) -> tuple[list[Rendition], list]:
@@ -164,7 +164,7 @@ def test_covers_side_by_side(mini, monkeypatch):
     knobs = {"task": "cover", "steps": 4, "cover_strength": 0.5, "cover_noise_strength": 0.4}
     configs = [GenerateConfig(seed=seed, **knobs) for seed in (3, 4)]
     pieces = pieces_of(mini, configs, Sounds(source=sound))
-    alone = [returned(play(mini, piece.config, piece.scene)) for piece in pieces]
+    alone = [played(mini, [piece])[0][0] for piece in pieces]
     sizes = watch(monkeypatch, at_once=8)
     together, _ = played(mini, pieces)
     assert sizes == [2]
@@ -183,7 +183,7 @@ def test_on_a_gpu_side_by_side_is_near_alone(pieces):
     parts = AdaptedParts(find_model("mini"), torch.device("cuda"), torch.float32)
     configs = [piece.config for piece in pieces[:3]]
     several = pieces_of(parts, configs)
-    alone = [returned(play(parts, piece.config, piece.scene)) for piece in several]
+    alone = [played(parts, [piece])[0][0] for piece in several]
     together, _ = played(parts, several)
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one.latents, other.latents, rtol=0, atol=1e-3)

@@ -21,7 +21,7 @@ from acestep.model.scene import text2music_conditions
 from acestep.model.tasks import within_full_scale
 from acestep.model.vae import decode_audio
 from acestep.playing import Rendition, choose_sampling
-from acestep.render import Sounds, prompt_labels, render
+from acestep.render import Sounds, prompt_labels, render_all
 
 GOLDEN = Path(__file__).parent / "golden"
 RATE = 48000
@@ -49,12 +49,8 @@ def source() -> np.ndarray:
 
 
 def finished(parts, config, sounds=None) -> tuple[Rendition, list]:
-    steps, events = render(parts, config, sounds or Sounds()), []
-    while True:
-        try:
-            events.append(next(steps))
-        except StopIteration as done:
-            return done.value, events
+    *events, rendition = render_all(parts, [config], sounds or Sounds())
+    return rendition, events
 
 
 def make(parts, source=None, reference=None, **knobs) -> Rendition:

@@ -253,6 +253,11 @@ def _plain_value(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def counted(many: int, what: str, ending: str = "s") -> str:
+    """So many of something: ``1 song``, ``3 songs``, ``2 processes``."""
+    return f"{many} {what}" + ("" if many == 1 else ending)
+
+
 def number(value: float) -> str:
     """A number as people write it: ``0.1``, ``64``, ``1e-4``."""
     if 0 < value < 1e-2:

@@ -100,25 +100,9 @@ class Piece:
         return (scene.sampling, guided, strengths, shape)
 
 
-def play(
-    parts: AdaptedParts, config: GenerateConfig, scene: Scene
-) -> Generator[Event, None, Rendition]:
-    """The second half of :func:`acestep.render.render`: from the scene to the piece.
-
-    Yields the steps. It takes the transformer and the decoder. Raises ``torch.OutOfMemoryError``.
-    """
-    rendition = None
-    for item in play_all(parts, [Piece(config, scene)]):
-        if isinstance(item, Rendition):
-            rendition = item
-        else:
-            yield item
-    assert rendition is not None
-    return rendition
-
-
 def play_all(parts: AdaptedParts, pieces: Sequence[Piece]) -> Iterator[Event | Rendition]:
-    """Play pieces in their order; each is yielded when it is finished, between the steps.
+    """Play pieces in their order: steps, and each piece when it is finished. The second half of
+    :func:`acestep.render.render_all`.
 
     Neighbours that go the same way are sampled side by side where that pays
     (:func:`pieces_at_once`), and are then what they are alone to rounding. With offload all are

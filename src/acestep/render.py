@@ -55,30 +55,15 @@ class Sounds:
     reference: np.ndarray | None = None
 
 
-def render(
-    parts: AdaptedParts, config: GenerateConfig, sounds: Sounds
-) -> Generator[Event, None, Rendition]:
-    """Yield what happens, and return the piece (``rendition = yield from render(…)``).
-
-    Of ``config`` only what describes the piece is read; the model, its adapters and the audio are
-    in ``parts`` and ``sounds``. The same three give the same piece, bit for bit on a CPU, with or
-    without offload. Raises ``ConfigError`` for inputs that do not fit together and ``ModelError``
-    when memory runs out.
-    """
-    rendition = None
-    for item in render_all(parts, [config], sounds):
-        if isinstance(item, Rendition):
-            rendition = item
-        else:
-            yield item
-    assert rendition is not None
-    return rendition
-
-
 def render_all(
     parts: AdaptedParts, configs: Sequence[GenerateConfig], sounds: Sounds
 ) -> Iterator[Event | Rendition]:
-    """Several pieces, each yielded when it is finished, in order; raises what ``render`` raises.
+    """Pieces in order: what happens, and each when it is finished.
+
+    Of a config only what describes the piece is read; the model, its adapters and the audio are in
+    ``parts`` and ``sounds``. The same three give the same piece, bit for bit on a CPU, with or
+    without offload. Raises ``ConfigError`` for inputs that do not fit together and ``ModelError``
+    when memory runs out.
 
     Where configs differ in the seed alone and no sound goes in, the text is encoded once. Pieces go
     through the transformer side by side where that pays: :func:`acestep.playing.play_all`.
@@ -142,7 +127,7 @@ def _once(steps: Generator[Event, None, Scene], said: set[Event]) -> Generator[E
 def set_scene(
     parts: AdaptedParts, config: GenerateConfig, sounds: Sounds
 ) -> Generator[Event, None, Scene]:
-    """The first half of :func:`render`: encode source, reference and text, and yield notices.
+    """The first half of :func:`render_all`: encode source, reference and text, and yield notices.
 
     The transformer is not touched. A scene can be played any number of times. Raises
     ``torch.OutOfMemoryError`` beside what ``render`` raises for sounds that do not fit.

@@ -6,8 +6,9 @@ import pytest
 from training_data import tiny_tensors
 
 from acestep.config import TrainConfig
+from acestep.data.files import size_text as size
 from acestep.train import train
-from acestep.training.disk import count_previews, predict_disk, size
+from acestep.training.disk import count_previews, predict_disk
 
 
 def bytes_in(folder: Path) -> int:

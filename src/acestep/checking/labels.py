@@ -15,6 +15,7 @@ from acestep.data.sidecars import doubts
 from acestep.data.song import Dataset, Song
 from acestep.data.variants import read_variant
 from acestep.events import Notice
+from acestep.knobs import counted
 from acestep.model.prompt import MAX_CAPTION_TOKENS
 
 FEW_SONGS, GOOD_SONGS = 5, 8
@@ -75,7 +76,7 @@ def _size(dataset: Dataset) -> Iterator[Finding]:
     if songs < GOOD_SONGS:
         level: Level = "warning" if songs < FEW_SONGS else "info"
         yield Finding(
-            "few-songs", level, None, f"{_count(songs, 'song')} to learn from",
+            "few-songs", level, None, f"{counted(songs, 'song')} to learn from",
             f"at least {FEW_SONGS} are wanted, {GOOD_SONGS} are good, 20 are best; acestep augment "
             "makes variations", songs,
         )  # fmt: skip
@@ -228,7 +229,3 @@ def _one_word(caption: str) -> bool:
     """Whether a caption is a single word, of a script that sets words apart by spaces."""
     unspaced = letters_by_script(caption).keys() & {"CJK", "KANA", "THAI"}
     return len(caption.split()) == 1 and not unspaced
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

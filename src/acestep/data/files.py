@@ -187,10 +187,18 @@ def shown(path: Path | str) -> str:
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def nearest_folder(path: Path) -> Path:
+    """The path, or the nearest of its parents that is there."""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    return there
+
+
 def size_text(size: float) -> str:
     """Bytes for people: ``23.7 MB``."""
     for unit in ("B", "kB", "MB"):
-        if size < 1000:
+        if size < 999.5:
             return f"{size:.3g} {unit}"
         size /= 1000
-    return f"{size:.1f} GB"
+    return f"{size:.4g} GB" if size < 1000 else f"{size / 1000:.3g} TB"

@@ -130,7 +130,8 @@ class Maker:
         """Make the clips that are not there, each yielded when it is, and say what is new.
 
         The clips of one voice that follow each other are played as
-        :func:`acestep.playing.play_all` plays them. Raises what :func:`acestep.render.render` does.
+        :func:`acestep.playing.play_all` plays them. Raises what
+        :func:`acestep.render.render_all` does.
         """
         missing = [order for order in orders if not self.is_made(order)]
         for _, members in groupby(missing, lambda order: order.voice.who):

@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from acestep.knobs import number
+from acestep.knobs import counted, number
 from acestep.training import memory_advice
 from acestep.training.advised import Advice, Given, config_of
 from acestep.training.cost import Memory
@@ -167,7 +167,7 @@ def _learning_rate(s: Situation, plan: Given) -> Advice | None:
 
 def _epochs(s: Situation, plan: Given) -> Advice:
     wanted: float = _between(EPOCHS, s.pieces)
-    reason = f"{wanted:.0f} is the guide's for {_count(s.pieces, 'song')}"
+    reason = f"{wanted:.0f} is the guide's for {counted(s.pieces, 'song')}"
     if s.scale < 1:
         wanted = wanted * s.scale
         reason += f", {1 / s.scale:.0f} times fewer as the learning rate is as much higher"
@@ -199,7 +199,7 @@ def _accumulation(s: Situation, plan: Given) -> Advice:
     value = max(1, round(effective / plan["batch_size"] / plan["processes"]))
     together = value * plan["batch_size"] * plan["processes"]
     reason = limited or f"the guide's for {card_of(s)}"
-    return Advice("gradient_accumulation", value, f"{reason}; {_count(together, 'sample')} a step")
+    return Advice("gradient_accumulation", value, f"{reason}; {counted(together, 'sample')} a step")
 
 
 def _batches(s: Situation) -> tuple[int, int]:
@@ -215,7 +215,7 @@ def _effective(s: Situation, plan: Given, wanted: int) -> tuple[int, str]:
     most = max(1, min(s.clips, samples // LEAST_STEPS))
     if wanted <= most:
         return wanted, ""
-    clips = _count(s.clips, "clip")
+    clips = counted(s.clips, "clip")
     if most == s.clips:
         return most, f"there are only {clips}"
     few = f"{clips} × {plan['epochs']} epochs make few steps"
@@ -235,7 +235,8 @@ def _steps(s: Situation, plan: Given) -> int:
 def _save_every(s: Situation, plan: Given) -> Advice:
     every = max(1, min(200, plan["epochs"] // CHECKPOINTS))
     number_of = -(-plan["epochs"] // every)
-    return Advice("save_every", every, f"{_count(number_of, 'checkpoint')} to choose the best from")
+    reason = f"{counted(number_of, 'checkpoint')} to choose the best from"
+    return Advice("save_every", every, reason)
 
 
 def _validate_every(s: Situation, plan: Given) -> Advice:
@@ -277,9 +278,5 @@ def _two_digits(value: float) -> float:
     return float(f"{value:.1e}")
 
 
-def _count(many: int, what: str) -> str:
-    return f"{many} {what}" + ("" if many == 1 else "s")
-
-
 def _music(s: Situation) -> str:
-    return f"{_count(s.songs, 'song')} of {s.minutes:.0f} min together"
+    return f"{counted(s.songs, 'song')} of {s.minutes:.0f} min together"

@@ -2,19 +2,19 @@
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from acestep.config import TrainConfig
+from acestep.data.files import nearest_folder, size_text
+from acestep.knobs import counted
 from acestep.render import DEFAULT_SECONDS
+from acestep.speed.memory import MOMENTS
 
 WEIGHTS = 4  # bytes of a trained parameter in a checkpoint, which is float32
-STATES = {"adamw": 8, "adamw8bit": 2, "prodigy": 16}  # and of what the optimizer knows about it
 BESIDE = 8_000  # bytes of a checkpoint's other files
 PER_STEP = 320  # bytes of a step in the log and for TensorBoard, its share of the estimates in it
 AUDIO_PER_SECOND = 110_000  # bytes of a preview: FLAC in stereo
 PICTURE = 150_000  # bytes of its spectrogram
 PROMPTS = 3  # without captions of the user's
-GIGABYTE = 10**9
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,11 @@ class Disk:
     @property
     def sentence(self) -> str:
         """The prediction in words."""
-        count = f"{self.checkpoints} checkpoint" + ("" if self.checkpoints == 1 else "s")
-        parts = [f"{count} of {size(self.each)}"]
-        parts += [f"log {size(self.log)}"]
-        parts += [f"previews {size(self.previews)}"] * (self.previews > 0)
-        free = "" if self.free is None else f"; {size(self.free)} are free"
-        return f"{size(self.total)} ({', '.join(parts)}{free})"
+        parts = [f"{counted(self.checkpoints, 'checkpoint')} of {size_text(self.each)}"]
+        parts += [f"log {size_text(self.log)}"]
+        parts += [f"previews {size_text(self.previews)}"] * (self.previews > 0)
+        free = "" if self.free is None else f"; {size_text(self.free)} are free"
+        return f"{size_text(self.total)} ({', '.join(parts)}{free})"
 
 
 def predict_disk(config: TrainConfig, adapter: int, steps: int, *, here: bool) -> Disk:
@@ -56,10 +55,10 @@ def predict_disk(config: TrainConfig, adapter: int, steps: int, *, here: bool) -
     checkpoints = -(-config.epochs // config.save_every) + (config.patience > 0)
     return Disk(
         checkpoints=checkpoints,
-        each=adapter * (WEIGHTS + STATES[config.optimizer]) + BESIDE,
+        each=adapter * (WEIGHTS + MOMENTS[config.optimizer]) + BESIDE,
         log=steps * PER_STEP,
         previews=count_previews(config) * preview_bytes(config),
-        free=_free(config.output) if here else None,
+        free=shutil.disk_usage(nearest_folder(config.output)).free if here else None,
     )
 
 
@@ -74,19 +73,3 @@ def count_previews(config: TrainConfig) -> int:
 def preview_bytes(config: TrainConfig) -> int:
     """The files of one preview."""
     return round((config.preview_seconds or DEFAULT_SECONDS) * AUDIO_PER_SECOND) + PICTURE
-
-
-def size(count: float) -> str:
-    """A number of bytes for people: ``176 MB``, ``2.1 GB``."""
-    for unit, limit in (("B", 10**3), ("kB", 10**6), ("MB", 10**9)):
-        if count < 0.9995 * limit:
-            return f"{count / (limit / 1000):.3g} {unit}"
-    return f"{count / GIGABYTE:.4g} GB" if count < 1000 * GIGABYTE else f"{count / 10**12:.3g} TB"
-
-
-def _free(place: Path) -> int:
-    """Free bytes where a folder is or will be."""
-    there = place.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free

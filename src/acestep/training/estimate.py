@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any
 
 from acestep.config import TrainConfig
+from acestep.render import DEFAULT_SECONDS
 from acestep.speed.levels import LEVELS
 from acestep.speed.pace import Choice
 from acestep.speed.precision import STORED
@@ -32,7 +33,6 @@ from acestep.training.situation import Situation
 from acestep.training.timing import Time, Work, predict_time
 
 TIMES = 8  # at which a clip is evaluated
-PREVIEW_SECONDS = 30.0
 PASSES = {"turbo": 8}  # of a preview; other models take as many steps as below, guided
 GUIDED_PASSES = 100
 
@@ -140,6 +140,6 @@ def expected_parts(s: Situation, config: TrainConfig) -> Parts:
 def unlearned(s: Situation, config: TrainConfig, parts: Parts) -> float:
     """Clips that go forward only, in evaluations and to make previews."""
     evaluations = (1 + ceil(config.epochs / config.validate_every)) if parts.measured else 0
-    share = (config.preview_seconds or PREVIEW_SECONDS) / s.clip_seconds
+    share = (config.preview_seconds or DEFAULT_SECONDS) / s.clip_seconds
     played = count_previews(config) * PASSES.get(s.base.variant, GUIDED_PASSES) * share
     return evaluations * TIMES * parts.measured + played

@@ -14,9 +14,8 @@ import torch
 
 from acestep.errors import ConfigError
 from acestep.model.device import choose_device
+from acestep.speed.memory import GIB
 from acestep.speed.roofline import Chip
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)

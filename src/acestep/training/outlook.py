@@ -14,9 +14,11 @@ from torch import nn
 
 from acestep.adapters.attach import choose_modules
 from acestep.config import TrainConfig
+from acestep.data.files import nearest_folder
 from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.errors import ModelError, RunError
 from acestep.events import Event, Finished, Notice, Started, Text
+from acestep.knobs import counted
 from acestep.model.base import BaseModel, empty_transformer
 from acestep.model.device import choose_device
 from acestep.model.shape import SHAPES, Base, base_of, find_base
@@ -122,9 +124,7 @@ def _base(
 
 def _check_place(run: RunFolder) -> None:
     """Raise ``RunError`` if the run folder cannot be made, or another process trains into it."""
-    there = run.path.absolute()
-    while not there.exists():
-        there = there.parent
+    there = nearest_folder(run.path)
     if not (there.is_dir() and os.access(there, os.W_OK)):
         raise RunError(
             f"cannot write to {run.path}: {there} is no folder that can be written to",
@@ -169,9 +169,9 @@ def _parts(start: Start) -> Parts:
 def outlook_text(start: Start, found: Estimate, probed: Probe | None) -> str:
     """An estimate for a terminal."""
     config = start.config
-    clips = _count(len(start.split.train), "clip")
+    clips = counted(len(start.split.train), "clip")
     batch = f"batch {config.batch_size} × accumulation {config.gradient_accumulation}"
-    many = _count(start.processes, "process", "es")
+    many = counted(start.processes, "process", "es")
     done = f", of which {start.done} are done" if start.done else ""
     memory = found.memory.sentence
     if probed is not None and probed.peak is not None:
@@ -182,17 +182,13 @@ def outlook_text(start: Start, found: Estimate, probed: Probe | None) -> str:
         ("memory", memory),
         ("time", found.time.sentence),
         ("disk", found.disk.sentence),
-        ("a step", f"{_count(found.samples_per_step, 'clip')} ({batch} × {many})"),
+        ("a step", f"{counted(found.samples_per_step, 'clip')} ({batch} × {many})"),
         ("steps", f"{found.time.steps} in {config.epochs} epochs{done}"),
         *((name.replace("_", " "), f"{choice.word} ({choice.why})")
           for name, choice in found.switches.items()),
     ]  # fmt: skip
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {words}" for name, words in rows)
-
-
-def _count(many: int, what: str, ending: str = "s") -> str:
-    return f"{many} {what}" + ("" if many == 1 else ending)
 
 
 def _warnings(start: Start, found: Estimate) -> Iterator[Notice]:

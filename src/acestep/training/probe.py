@@ -11,6 +11,7 @@ import torch
 
 from acestep.config import TrainConfig
 from acestep.events import Notice
+from acestep.speed.measured import CudaMeter
 from acestep.speed.pace import Pace
 from acestep.training.estimate import Estimate
 from acestep.training.fitting import step_that_fits
@@ -51,7 +52,9 @@ def time_steps(config: TrainConfig) -> Probe:
         total = session.plan.total_steps
         seconds = []
         notices: list[Notice] = []
-        _forget_peak(session)
+        meter = CudaMeter(session.device) if session.device.type == "cuda" else None
+        if meter:
+            meter.start()
         for step in range(min(STEPS + 1, total)):
             begun = time.perf_counter()
             rate = learning_rate(session.config, step, total)
@@ -59,7 +62,8 @@ def time_steps(config: TrainConfig) -> Probe:
             _wait(session)
             seconds.append(time.perf_counter() - begun)
     each = statistics.median(seconds[1:] or seconds)
-    return Probe(Time(each, total, "timed here"), session.pace, notices, _peak(session))
+    peak = meter.peak() if meter else None
+    return Probe(Time(each, total, "timed here"), session.pace, notices, peak)
 
 
 def with_probe(found: Estimate, probed: Probe) -> Estimate:
@@ -78,14 +82,3 @@ def _wait(session: Session) -> None:
         torch.cuda.synchronize(session.device)
     elif session.device.type == "mps":
         torch.mps.synchronize()
-
-
-def _forget_peak(session: Session) -> None:
-    if session.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(session.device)
-
-
-def _peak(session: Session) -> int | None:
-    return (
-        torch.cuda.max_memory_allocated(session.device) if session.device.type == "cuda" else None
-    )

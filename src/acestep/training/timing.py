@@ -5,6 +5,7 @@ from functools import cache
 
 import torch
 
+from acestep.knobs import counted
 from acestep.model.shape import Shape
 from acestep.speed.computing import NARROW, ROWS, product_seconds
 from acestep.speed.roofline import Batch, Chip, Way, pass_seconds, update_seconds
@@ -49,7 +50,7 @@ class Time:
     @property
     def sentence(self) -> str:
         """The time in words."""
-        count = f"{self.steps} step" + ("" if self.steps == 1 else "s")
+        count = counted(self.steps, "step")
         return f"{self.how}: {duration(self.seconds)} ({count} of {short_time(self.step)})"
 
 

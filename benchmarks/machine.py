@@ -1,8 +1,11 @@
-"""What a benchmark says about the machine it ran on."""
+"""What a benchmark says about the machine it ran on, and how it times."""
 
 import platform
 import resource
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,3 +37,25 @@ def peak_gib(device: torch.device) -> float:
         (line,) = (text for text in status.read_text().splitlines() if text.startswith("VmHWM"))
         return int(line.split()[1]) / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def timed(step: Callable[[], Any], count: int, device: torch.device) -> float:
+    """Seconds a step, of ``count`` of them and what they left for the device to do."""
+    _synchronize(device)
+    start = time.perf_counter()
+    for _ in range(count):
+        step()
+    _synchronize(device)
+    return (time.perf_counter() - start) / count
+
+
+def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second that a large matrix product reaches, the best of several."""
+    size = 8192 if device.type == "cuda" else 2048
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    return 2 * size**3 / min(timed(lambda: a @ b, 1, device) for _ in range(8))
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

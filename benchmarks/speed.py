@@ -34,7 +34,7 @@ from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parent))
 from loops import CONDITION_TOKENS, SHAPES, SONGS, Plain, session_of, songs_of, transformer_of
-from machine import hardware
+from machine import hardware, matrix_peak, timed
 
 from acestep.config import TrainConfig
 from acestep.model.device import choose_device, choose_dtype
@@ -236,30 +236,16 @@ def time_cell(
     """The sides in turn, for about so many seconds in all."""
     for side in sides:
         side.fit(cell)
-    first = {side.name: _block(side.step, WARM_UP, device) for side in sides}
-    again = sum(_block(side.step, 1, device) for side in sides)
+        timed(side.step, WARM_UP, device)
+    again = sum(timed(side.step, 1, device) for side in sides)
     steps = max(1, min(STEPS, int(seconds / ROUNDS / again)))
     rounds = max(3, min(ROUNDS, int(seconds / steps / again)))
-    taken: dict[str, list[float]] = {name: [] for name in first}
+    taken: dict[str, list[float]] = {side.name: [] for side in sides}
     for number in range(rounds):
         for side in sides if number % 2 == 0 else reversed(sides):
-            spent = _block(side.step, steps, device) / steps
+            spent = timed(side.step, steps, device)
             taken[side.name].append(1e3 * spent / cell.clips)
     return {side.name: Timing(taken[side.name], _peak(side.step, device)) for side in sides}
-
-
-def _block(step: Callable[[], Any], count: int, device: torch.device) -> float:
-    _wait(device)
-    start = time.perf_counter()
-    for _ in range(count):
-        step()
-    _wait(device)
-    return time.perf_counter() - start
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _peak(step: Callable[[], Any], device: torch.device) -> int | None:
@@ -284,14 +270,6 @@ def step_flops(shape: str, rank: int, patches: int) -> float:
     attention = 3.5 * layers * 4 * patches * seen * queries
     adapted = layers * rank * (2 * (hidden + queries) + 2 * (hidden + keys))
     return products + attention + 6 * adapted * (2 * patches)
-
-
-def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second that a large product reaches, the best of several."""
-    size = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    best = min(_block(lambda: a @ b, 1, device) for _ in range(8))
-    return 2 * size**3 / best
 
 
 def cells(device: torch.device) -> list[Cell]:

@@ -14,14 +14,12 @@ import json
 import statistics
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from loops import SHAPES, Plain, session_of, songs_of, transformer_of
-from machine import forget_peak, hardware, peak_gib
+from machine import forget_peak, hardware, matrix_peak, peak_gib, timed
 from torch.utils.flop_counter import FlopCounterMode
 
 from acestep.config import TrainConfig
@@ -54,34 +52,6 @@ def plain_of(args: argparse.Namespace, device: torch.device, dtype: torch.dtype)
     if args.checkpointing:
         base.enable_gradient_checkpointing()
     return Plain(base, songs, args.rank, args.dropout, device, dtype)
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """The best of several large matrix products, in FLOP a second."""
-    size = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    best = float("inf")
-    for _ in range(6):
-        synchronize(device)
-        start = time.perf_counter()
-        a @ b
-        synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
-
-
-def timed(step: Callable[[], None], count: int, device: torch.device) -> float:
-    synchronize(device)
-    start = time.perf_counter()
-    for _ in range(count):
-        step()
-    synchronize(device)
-    return (time.perf_counter() - start) / count
 
 
 def measure_memory(args: argparse.Namespace, side: str, checkpointing: bool) -> float:

@@ -20,7 +20,6 @@ from acestep.model.base import find_model
 from acestep.model.flow import draw_turbo_time, interpolate
 from acestep.processes import Processes
 from acestep.speed.attention import install_attention
-from acestep.speed.levels import apply_level
 from acestep.speed.linear import quicken
 from acestep.speed.pace import Choice
 from acestep.speed.stream import smooth
@@ -29,7 +28,7 @@ from acestep.training.filling import Before
 from acestep.training.optim import make_optimizer
 from acestep.training.pacing import choose_pace
 from acestep.training.run import RunFolder
-from acestep.training.session import Session
+from acestep.training.session import Session, set_pace
 from acestep.training.settings import make_plan
 
 # hidden, MLP, layers, heads, KV heads, head size, encoder width
@@ -100,7 +99,7 @@ def session_of(
     plan = make_plan(config, model, len(songs), 1)
     here = plan.samples_per_step
     pace = choose_pace(config, transformer, clips, here, device, precision, Before())
-    apply_level(transformer, pace.level)
+    set_pace(transformer, pace)
     width = clips[0].condition.shape[-1]
     return Session(
         config,

@@ -22,8 +22,8 @@ from acestep.errors import AceStepWarning, AudioError
 # Latent frames decoded at a time, 10.2 s: longer tiles save little overlap and cost memory
 DECODE_TILE = 256
 
-_UNIT_REACH = 3 * (1 + 3 + 9)  # three residual units: 7 taps, dilated by 1, 3 and 9
-_EDGE_TAPS = 3  # the first and last convolutions have 7 taps
+UNIT_REACH = 3 * (1 + 3 + 9)  # three residual units: 7 taps, dilated by 1, 3 and 9
+EDGE_TAPS = 3  # the first and last convolutions have 7 taps
 
 
 @torch.no_grad()
@@ -109,9 +109,9 @@ def encoder_reach(config: Mapping[str, Any]) -> tuple[int, int]:
     low, high = -1, 1  # the last convolution has three taps
     for stride in reversed(ratios):
         padding = math.ceil(stride / 2)
-        low = low * stride - padding - _UNIT_REACH
-        high = high * stride - padding + 2 * stride - 1 + _UNIT_REACH
-    low, high = low - _EDGE_TAPS, high + _EDGE_TAPS
+        low = low * stride - padding - UNIT_REACH
+        high = high * stride - padding + 2 * stride - 1 + UNIT_REACH
+    low, high = low - EDGE_TAPS, high + EDGE_TAPS
     hop = math.prod(ratios)
     return math.ceil(-low / hop), math.ceil((high + 1 - hop) / hop)
 
@@ -119,13 +119,13 @@ def encoder_reach(config: Mapping[str, Any]) -> tuple[int, int]:
 def decoder_reach(config: Mapping[str, Any]) -> tuple[int, int]:
     """How many frames before and after a frame its audio depends on."""
     ratios = config["downsampling_ratios"]
-    low, high = -_EDGE_TAPS, math.prod(ratios) - 1 + _EDGE_TAPS
+    low, high = -EDGE_TAPS, math.prod(ratios) - 1 + EDGE_TAPS
     for stride in ratios:  # from the output back: the decoder upsamples in reverse order
         padding = math.ceil(stride / 2)
-        low, high = low - _UNIT_REACH, high + _UNIT_REACH
+        low, high = low - UNIT_REACH, high + UNIT_REACH
         low = math.ceil((low + padding - 2 * stride + 1) / stride)
         high = math.floor((high + padding) / stride)
-    return _EDGE_TAPS - low, high + _EDGE_TAPS
+    return EDGE_TAPS - low, high + EDGE_TAPS
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,11 @@ import torch
 from diffusers.models.autoencoders.autoencoder_oobleck import Snake1d
 from torch import Tensor, nn
 
+from acestep.model.vae import EDGE_TAPS, UNIT_REACH
 from acestep.speed.pace import Choice
 
 PIECE = 2**21  # elements of the widest layer for each thread, 8 MB in float32; measured
-HEARD = 3 * (1 + 3 + 9) + 3  # samples each side: three residual units, a first or last convolution
+HEARD = UNIT_REACH + EDGE_TAPS  # samples each side: residual units, a first or last convolution
 
 
 def layout(device: torch.device) -> Choice:

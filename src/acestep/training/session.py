@@ -293,9 +293,7 @@ def _build(
         notices.append(_split_base(transformer, processes))
     here = -(-plan.samples_per_step // processes.world)
     pace = choose_pace(config, transformer, clips, here, processes.device, precision, before)
-    apply_level(transformer, pace.level)
-    if pace.compiled.value:
-        compile_blocks(transformer, together=int(pace.patches_at_once.value) > 0)
+    set_pace(transformer, pace)
     parameters = trainable_parameters(transformer)
     nothing = load_null_condition(model).to(processes.device, dtype)
     learner: nn.Module = transformer
@@ -327,6 +325,13 @@ def _build(
         lowered=before.level is not None,
         graphs=Graphs(transformer, list(parameters.values())) if pace.graphs.value else None,
     )
+
+
+def set_pace(transformer: nn.Module, pace: Pace) -> None:
+    """Put a pace's level of checkpointing and compiling on a transformer that has its adapter."""
+    apply_level(transformer, pace.level)
+    if pace.compiled.value:
+        compile_blocks(transformer, together=int(pace.patches_at_once.value) > 0)
 
 
 def _split_base(transformer: nn.Module, processes: Processes) -> Notice:

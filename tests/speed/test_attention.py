@@ -159,7 +159,9 @@ def test_no_dense_mask_is_built(monkeypatch):
         raise AssertionError("a dense mask was built")
 
     monkeypatch.setattr(ace_step_transformer, "_create_4d_mask", forbidden)
-    model(**inputs_of(40, 5))
+    assert model(**inputs_of(40, 5)).sample.isfinite().all()
+    with pytest.raises(AssertionError, match="a dense mask was built"):
+        small()(**inputs_of(40, 5))
 
 
 def test_the_kernel_fits_the_device(monkeypatch):

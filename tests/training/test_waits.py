@@ -80,6 +80,7 @@ def test_on_a_gpu_no_step_waits(tensors, tmp_path, knobs):
     optimizer_step(session, 0, 1e-3)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        optimizer_step(session, 1, 1e-3)
+        loss, norm = optimizer_step(session, 1, 1e-3)  # raises where it would wait
     finally:
         torch.cuda.set_sync_debug_mode("default")
+    assert loss.isfinite() and norm > 0

@@ -1,6 +1,9 @@
 """Train LoRA: load, recommend, start, watch, stop, resume, listen to checkpoints."""
 
+import subprocess
+import sys
 from html import escape
+from itertools import dropwhile
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +12,12 @@ import gradio as gr
 from acestep.adapters.locate import run_checkpoints
 from acestep.data.tensors import read_manifest
 from acestep.errors import AceStepError, ConfigError
-from acestep.events import Notice, Text
+from acestep.events import Failed, Notice, Started, Text, from_json
 from acestep.terminal import plain
 from acestep.web.controls import control
 from acestep.web.curves import loss_figure
 from acestep.web.named import named
-from acestep.web.orders import config_for
+from acestep.web.orders import words_for
 from acestep.web.panel import job_panel
 from acestep.web.reports import report_html
 from acestep.web.runs import events_of, runs_in
@@ -115,12 +118,21 @@ def found_html(workspace: Workspace, folder: str, language: str) -> str:
 
 def outlook_html(workspace: Workspace, values: dict[str, Any]) -> str:
     """What a start with these values would take, and what is short; or what it would refuse."""
-    from acestep.train import train
-
     try:
-        events = list(train(config_for(workspace, "train", {**values, "dry_run": True})))
+        words = words_for(workspace, "train", {**values, "dry_run": True})
     except AceStepError as error:
         return problem_html(error)
+    # In a process of its own: the steps that it times would leave a card's memory with this one
+    command = [sys.executable, "-m", "acestep", *words, "--json"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    events = [from_json(line) for line in done.stdout.splitlines()]
+    for event in events:
+        if isinstance(event, Failed):
+            return problem_html((event.message, event.hint))
+    if done.returncode:
+        return problem_html((f"acestep train --dry-run ended with {done.returncode}", done.stderr))
+    # What comes before is the command line's about unusual values, which the controls say too
+    events = list(dropwhile(lambda event: not isinstance(event, Started), events))
     told = "\n".join(event.text for event in events if isinstance(event, Text))
     short = [e.message for e in events if isinstance(e, Notice) and e.level == "warning"]
     lines = "".join(f'<div class="problem">{escape(line)}</div>' for line in short)

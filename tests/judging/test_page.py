@@ -218,21 +218,22 @@ def test_a_yes_to_copying_is_no_good_news(answer, number, kind):
 def test_every_player_plays_and_one_at_a_time(folder, chromium):  # noqa: F811
     with opened(chromium, folder / "report.html") as page:
         page.wait_for_function(
-            "[...document.querySelectorAll('audio')].every((one) => one.readyState >= 1)"
+            "() => [...document.querySelectorAll('audio')].every((one) => one.readyState >= 1)"
         )
         base, adapter = (page.locator("#listen .player").nth(n) for n in (0, 1))
         playing = "[...document.querySelectorAll('audio')].filter((one) => !one.paused).length"
+        place = (
+            "(n) => document.getElementById(document.querySelectorAll('.player')[n].dataset.clip)"
+            ".currentTime"
+        )
         base.get_by_role("button").focus()
         page.keyboard.press("Space")
-        page.wait_for_timeout(400)
+        page.wait_for_function(place + " > 0.2", arg=0)
         assert page.evaluate(playing) == 1
         assert base.get_by_role("button").get_attribute("aria-pressed") == "true"
         adapter.get_by_role("button").click()
-        place = page.evaluate(
-            "document.getElementById(document.querySelectorAll('.player')[1].dataset.clip)"
-            ".currentTime"
-        )
-        assert page.evaluate(playing) == 1 and place > 0.2  # it goes on from the same moment
+        # it goes on from the same moment
+        assert page.evaluate(playing) == 1 and page.evaluate(place, 1) > 0.2
         assert base.get_by_role("button").get_attribute("aria-pressed") == "false"
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("Space")

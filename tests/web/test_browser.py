@@ -110,7 +110,7 @@ def test_scan_label_and_edit(page, root):
     page.locator("#dataset-notice").get_by_text("not yet in the dataset").wait_for()
     assert page.locator("#edit-caption textarea").input_value() == "a soft <i>cumbia</i> by hand"
     page.locator("#dataset-save-changes").click()
-    page.locator("#dataset-notice").get_by_text("Saved").wait_for()
+    page.locator("#dataset-saved").get_by_text("Saved").wait_for()
     saved = load_dataset(root / "dataset.json").songs[1]
     assert saved.caption == "a soft <i>cumbia</i> by hand" and saved.source("caption") == "person"
     encoder = page.locator("#dataset-encoder textarea")

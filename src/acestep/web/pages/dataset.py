@@ -37,7 +37,11 @@ FOLLOW_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Form:
-    """The components that show one song, and which file and song that is."""
+    """The components that show one song, and which file and song that is.
+
+    What a save says stands apart from what a song is shown with, or a song that is shown late,
+    after another window's or a job's change, would wipe it away.
+    """
 
     path: gr.Textbox
     number: gr.Slider
@@ -45,6 +49,7 @@ class Form:
     fields: dict[str, Any]
     player: gr.Audio
     notice: gr.HTML
+    saved: gr.HTML
     encoder: gr.Textbox
     song: gr.Textbox
 
@@ -170,8 +175,9 @@ def _form(path: Any) -> Form:
         label=t("dataset.encoder"), lines=8, max_lines=16, interactive=False,
         elem_id="dataset-encoder", elem_classes="mono",
     )  # fmt: skip
+    saved = gr.HTML(elem_id="dataset-saved", padding=False)
     song = gr.Textbox(visible=False)
-    return Form(path, number, table, fields, player, notice, encoder, song)
+    return Form(path, number, table, fields, player, notice, saved, encoder, song)
 
 
 def _loading(
@@ -245,10 +251,10 @@ def _editing(workspace: Workspace, form: Form) -> None:
     form.table.select(_row_of, None, form.number, api_visibility="private")
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)
-    _show_after(workspace, form, form.number.change(lambda: None, None, None, **HIDDEN))
+    _show_after(workspace, form, form.number.change(lambda: "", None, form.saved, **HIDDEN))
     handler = named(save, ["file", "song", *FIELDS], request=True)
     saved = buttons["save_changes"].click(
-        handler, typed, [form.table, form.notice], api_name="save_changes"
+        handler, typed, [form.table, form.saved], api_name="save_changes"
     )
     saved.then(
         lambda file, song: encoder_text(workspace, file, song), whose, form.encoder,

@@ -17,7 +17,7 @@ from acestep.web.words import table
 
 ARTIFACTS = Path(__file__).parents[1] / "test-artifacts"  # screenshots of what failed
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-SLOW = 60_000  # ms: what the browser waits for on a machine with too much to do
+SLOW = 120_000  # ms: what the browser waits for on a machine with too much to do
 
 
 @dataclass

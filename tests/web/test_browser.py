@@ -5,7 +5,9 @@ stands on its own folder, so that a step that fails fails alone where it can.
 """
 
 import re
+import resource
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from studio_server import SLOW, end_all, open_tab, running_studio, start_studio, visited
 
 from acestep.data.audio import read_audio
-from acestep.data.song import load_dataset
+from acestep.data.song import Dataset, Song, load_dataset, save_dataset
 from acestep.mini.folder import write_songs
 from acestep.web.drafts import Drafts
 from acestep.web.workspace import Workspace
@@ -72,9 +74,9 @@ def again(page, name: str, button: str, before: str = "") -> str:
     while time.monotonic() < deadline:
         id = status(page, name, "done", "failed", "lost")
         if id != before:
-            assert page.locator(f'#{name}-status [data-state="done"]').count(), (
-                page.locator(f"#{name}-status").inner_text()
-            )
+            assert page.locator(f'#{name}-status [data-state="done"]').count(), page.locator(
+                f"#{name}-status"
+            ).inner_text()
             return id
         page.wait_for_timeout(200)
     raise AssertionError(f"{button} orders no job")
@@ -245,6 +247,69 @@ def test_wrong_paths_are_explained_where_they_stand(page, path):
     problem.wait_for()
     said = problem.inner_text()
     assert "→" in said and "Traceback" not in said
+
+
+@contextmanager
+def full_disk(studio):
+    """What the studio and its jobs write fails as long as this lasts."""
+    soft, hard = resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE, (0, hard))
+    yield
+    resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
+def test_a_full_disk_is_said_and_loses_nothing(chromium, tmp_path):
+    list(write_songs(tmp_path / "songs", "cumbia", 2, 3.0))
+    with running_studio(tmp_path) as studio, visited(chromium, studio, "full-disk") as page:
+        open_tab(page, "training", "dataset")
+        again(page, "scan", "dataset-scan")
+        encoder = page.locator("#dataset-encoder textarea")
+        until(page, lambda: "cumbia_1" in encoder.input_value())
+        caption, said = page.locator("#edit-caption textarea"), page.locator("#dataset-saved")
+        with full_disk(studio):
+            fill(page, "edit-caption", "typed by hand")
+            said.get_by_text("cannot be written").wait_for()
+            page.locator("#dataset-auto").click()
+            page.locator("#label-problem").get_by_text("cannot be written").wait_for()
+            page.locator("#dataset-next").click()
+            until(page, lambda: "cumbia_2" in encoder.input_value())
+            page.locator("#dataset-previous").click()
+            until(page, lambda: "cumbia_1" in encoder.input_value())
+            fill(page, "edit-caption", "typed again")
+            page.locator("#dataset-save-changes").click()
+            said.get_by_text("dataset.json").wait_for()
+            assert "Traceback" not in page.content() and caption.input_value() == "typed again"
+        page.locator("#dataset-save-changes").click()
+        said.get_by_text("Saved").wait_for()
+    assert load_dataset(tmp_path / "dataset.json").songs[0].caption == "typed again"
+
+
+def test_two_hundred_songs_are_scrolled_and_chosen(chromium, tmp_path):
+    songs = [
+        Song(f"{n}.wav", f"id{n}", caption=f"song number {n}", bpm=60 + n % 100, duration=200)
+        for n in range(200)
+    ]
+    save_dataset(Dataset(name="many", tag="zz", songs=songs), tmp_path / "dataset.json")
+    with running_studio(tmp_path) as studio, visited(chromium, studio, "many-songs") as page:
+        open_tab(page, "training", "dataset")
+        page.locator("#dataset-load").click()
+        page.locator("#dataset-told").get_by_text("200 songs").wait_for()
+        table, caption = page.locator("#dataset-table"), page.locator("#edit-caption textarea")
+        until(page, lambda: caption.input_value() == "song number 0")
+        table.scroll_into_view_if_needed()
+        seen(page, "dataset-table", "song number 3").hover()
+        wanted = table.get_by_text("song number 150", exact=True).locator("visible=true")
+
+        def scrolled() -> bool:
+            page.mouse.wheel(0, 400)
+            return bool(wanted.count())
+
+        until(page, scrolled)
+        wanted.first.click()
+        until(page, lambda: caption.input_value() == "song number 150")
+        assert page.locator("#dataset-number input[type=number]").input_value() == "151"
+        page.locator("#dataset-notice").get_by_text("150.wav").wait_for()  # it has no file
 
 
 def test_a_phone_in_korean_goes_the_same_way(chromium, studio):

@@ -1,5 +1,7 @@
 """The Dataset Builder's answers, without a browser."""
 
+import errno
+import os
 import time
 
 import pytest
@@ -9,10 +11,12 @@ from acestep.data.song import Dataset, Song, load_dataset, save_dataset
 from acestep.web.builder import (
     encoder_text,
     find_song,
+    keep_typed,
     lights_html,
     open_dataset,
     save_song,
     show_song,
+    song_sound,
     tag_html,
 )
 from acestep.web.drafts import Drafts
@@ -35,7 +39,7 @@ def test_open_show_save(workspace):
     table, slider, told = open_dataset(workspace, file, "en")
     assert len(table["data"]) == 3 and "3 songs" in told
     fields = show_song(workspace, file, 1, "en")
-    assert fields[0] == "" and fields[7].endswith(".wav")
+    assert fields[0] == "" and song_sound(workspace, file, 1).endswith(".wav")
     typed = {"caption": "warm jazz", "bpm": "90", "lyrics": "", "instrumental": True}
     table, said = save_song(workspace, file, 1, typed, "en")
     assert "Saved" in said and table["data"][0][5] == "90"
@@ -56,6 +60,36 @@ def test_what_cannot_be_saved_stays_a_draft_and_is_told(workspace):
     assert shown[2] == "fast" and "bpm" in shown[-2]
     save_song(workspace, file, 2, {"bpm": "80"}, "en")
     assert drafts.of(song.id) == {}
+
+
+@pytest.mark.parametrize(("file", "which"), [("no.json", 1), ("", ""), (None, 99), (None, "")])
+def test_what_belongs_to_no_song_is_not_saved_and_this_is_said(workspace, file, which):
+    file = file_of(workspace) if file is None else file
+    before = {path: path.read_bytes() for path in workspace.home.glob("*.json")}
+    _, said = save_song(workspace, file, which, {"caption": "warm jazz"}, "en")
+    assert 'role="alert"' in said
+    assert keep_typed(workspace, file, str(which), {"caption": "warm jazz"}) == ""
+    assert {path: path.read_bytes() for path in workspace.home.glob("*.json")} == before
+
+
+def test_a_full_disk_is_said_while_typing(workspace, monkeypatch):
+    file = file_of(workspace)
+    _, song = find_song(workspace, file, 1)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    assert keep_typed(workspace, file, song.id, {"caption": "warm"}) == ""
+    monkeypatch.setattr(os, "fsync", full)
+    for typed in ({"caption": "warm jazz"}, None):
+        said = keep_typed(workspace, file, song.id, typed)
+        assert 'role="alert"' in said and "No space left" in said and "Traceback" not in said
+    _, said = save_song(workspace, file, 1, {"caption": "warm jazz"}, "en")
+    assert "No space left" in said
+    monkeypatch.undo()
+    assert Drafts(workspace, workspace.path(file)).of(song.id) == {"caption": "warm"}
+    assert keep_typed(workspace, file, song.id, None) == ""
+    assert Drafts(workspace, workspace.path(file)).of(song.id) == {}
 
 
 def test_a_tag_is_judged_as_it_is_typed(workspace):

@@ -4,7 +4,6 @@ Each reads the dataset's file anew: what another window or a labelling job wrote
 """
 
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -41,40 +40,66 @@ def open_dataset(workspace: Workspace, file: str, language: str) -> list[Any]:
 
 
 def show_song(workspace: Workspace, file: str, number: int, language: str) -> list[Any]:
-    """The fields of a song, its player, whether something typed is not saved, and its id."""
+    """The fields of a song, whether something typed is not saved, and its id."""
     dataset, song = find_song(workspace, file, number)
     if dataset is None or song is None:
-        return [gr.skip()] * (len(FIELDS) + 3)
+        return [gr.skip()] * (len(FIELDS) + 2)
     draft = Drafts(workspace, workspace.path(file)).of(song.id)
     fields = fields_of(song, draft)
-    audio = audio_of(dataset, song)
     notice = ""
     if draft:
         notice = say(language, "dataset.unsaved", fields=", ".join(draft))
-    elif audio is None:
+    elif audio_of(dataset, song) is None:
         notice = say(language, "dataset.missing", path=song.audio_path)
     html = f'<div class="quiet">{escape(notice)}</div>' if notice else ""
-    return [*(fields[name] for name in FIELDS), playable(workspace, audio), html, song.id]
+    return [*(fields[name] for name in FIELDS), html, song.id]
+
+
+def song_sound(workspace: Workspace, file: str, number: int) -> str | None:
+    """A song's file for the player, if it is there and the studio may read it."""
+    dataset, song = find_song(workspace, file, number)
+    audio = audio_of(dataset, song) if dataset and song else None
+    if audio is None:
+        return None
+    try:
+        return str(workspace.path(str(audio)))
+    except AceStepError:
+        return None
 
 
 def save_song(
     workspace: Workspace, file: str, which: int | str, typed: dict[str, Any], language: str
 ) -> list[Any]:
     """Save the fields that were changed through ``acestep edit``; the draft is done with then."""
-    dataset, song = find_song(workspace, file, which)
-    if dataset is None or song is None:
-        return [gr.skip(), gr.skip()]
-    values = changes(song, typed)
-    if values:
+    try:
+        song = load_dataset(workspace.path(file)).find(str(which))
+        values = changes(song, typed)
         if "lyrics" in values:
             values["lyrics"] = values["lyrics"] or "[Instrumental]"
-        problem = change(workspace, file, {"song": song.id, **values})
+        problem = change(workspace, file, {"song": song.id, **values}) if values else ""
         if problem:
             return [gr.skip(), problem]
-    Drafts(workspace, workspace.path(file)).forget(song.id)
+        Drafts(workspace, workspace.path(file)).forget(song.id)
+    except AceStepError as error:
+        return [gr.skip(), problem_html(error)]
     table, _, _ = open_dataset(workspace, file, language)
     words = say(language, "dataset.saved", song=song.filename)
     return [table, f'<div class="good">{escape(words)}</div>']
+
+
+def keep_typed(workspace: Workspace, file: str, which: str, typed: dict[str, Any] | None) -> str:
+    """Put what is typed for a song on disk, or give it up (``None``); what went wrong, if anything.
+
+    A form that shows no song yet has nothing to keep.
+    """
+    _, song = find_song(workspace, file, which)
+    if song is None:
+        return ""
+    try:
+        Drafts(workspace, workspace.path(file)).keep(song.id, changes(song, typed or {}))
+    except AceStepError as error:
+        return problem_html(error)
+    return ""
 
 
 def encoder_text(workspace: Workspace, file: str, which: int | str) -> str:
@@ -143,13 +168,3 @@ def change(workspace: Workspace, file: str, values: dict[str, Any]) -> str:
     except AceStepError as error:
         return problem_html(error)
     return ""
-
-
-def playable(workspace: Workspace, audio: Path | None) -> str | None:
-    """A song's file for the player, if the studio may read it."""
-    if audio is None:
-        return None
-    try:
-        return str(workspace.path(str(audio)))
-    except AceStepError:
-        return None

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from acestep.data.files import write_json
+from acestep.data.files import reported, write_json
 from acestep.web.workspace import Workspace
 
 FORMAT = 1
@@ -37,15 +37,19 @@ class Drafts:
         return self.all().get(song, {})
 
     def keep(self, song: str, fields: dict[str, Any]) -> None:
-        """Put a song's changed fields down; none of them forgets the draft."""
+        """Put a song's changed fields down; none of them forgets the draft.
+
+        Raises ``DatasetError`` if the disk is full.
+        """
         drafts = self.all()
         before = dict(drafts)
         drafts.pop(song, None)
         if fields:
             drafts[song] = fields
         if drafts != before:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.file, {"format": FORMAT, "songs": drafts})
+            with reported(self.file):
+                self.file.parent.mkdir(parents=True, exist_ok=True)
+                write_json(self.file, {"format": FORMAT, "songs": drafts})
 
     def forget(self, song: str) -> None:
         """Saved, or given up."""

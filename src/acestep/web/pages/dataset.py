@@ -16,17 +16,18 @@ from acestep.web.builder import (
     change,
     encoder_text,
     find_song,
+    keep_typed,
     lights_html,
     open_dataset,
     save_song,
     show_song,
+    song_sound,
     tag_html,
 )
 from acestep.web.controls import control
-from acestep.web.drafts import Drafts
 from acestep.web.named import named
 from acestep.web.panel import Panel, job_panel
-from acestep.web.songs import COLUMNS, FIELDS, changes
+from acestep.web.songs import COLUMNS, FIELDS
 from acestep.web.uploads import take_uploads
 from acestep.web.words import language_of, say, t
 from acestep.web.workspace import Workspace
@@ -55,11 +56,11 @@ class Form:
 
     @property
     def shown(self) -> list[Any]:
-        """What changes with the song: fields, player, notice, and whose fields they are.
+        """What changes with the song: fields, notice, whose fields they are; no sound for now.
 
         The number may be a step ahead of the fields: what is typed belongs to ``song``.
         """
-        return [*self.fields.values(), self.player, self.notice, self.song]
+        return [*self.fields.values(), self.notice, self.song, self.player]
 
 
 def build(workspace: Workspace) -> None:
@@ -200,16 +201,24 @@ def _loading(
 
 
 def _show_after(workspace: Workspace, form: Form, step: Any) -> None:
-    """Show the chosen song; then, since it takes longer, what the encoder sees of it."""
+    """Show the chosen song; then its sound and, since it takes longer, what the encoder sees.
+
+    Each stands for itself: Gradio copies a song for the player, which a full disk prevents.
+    """
 
     def show(file: str, number: float, request: gr.Request) -> list[Any]:
-        return show_song(workspace, file, int(number), language_of(request.headers))
+        return [*show_song(workspace, file, int(number), language_of(request.headers)), None]
+
+    def play(file: str, number: float) -> str | None:
+        return song_sound(workspace, file, int(number))
 
     def see(file: str, number: float) -> str:
         return encoder_text(workspace, file, int(number))
 
     which = [form.path, form.number]
-    step.then(show, which, form.shown, **HIDDEN).then(see, which, form.encoder, **HIDDEN)
+    step = step.then(show, which, form.shown, **HIDDEN)
+    step.then(play, which, form.player, **HIDDEN)
+    step.then(see, which, form.encoder, **HIDDEN)
 
 
 def _editing(workspace: Workspace, form: Form) -> None:
@@ -221,22 +230,18 @@ def _editing(workspace: Workspace, form: Form) -> None:
             for name in ("previous", "save_changes", "drop", "next")
         }  # fmt: skip
 
-    def keep(file: str, which: str, *typed: Any) -> None:
-        """Put what is typed on disk."""
-        dataset, song = find_song(workspace, file, which)
-        if dataset is not None and song is not None:
-            changed = changes(song, dict(zip(FIELDS, typed, strict=True)))
-            Drafts(workspace, workspace.path(file)).keep(song.id, changed)
+    def keep(file: str, which: str, *typed: Any) -> Any:
+        """Put what is typed on disk; only what goes wrong is said, since a save may be done."""
+        values = dict(zip(FIELDS, typed, strict=True))
+        return keep_typed(workspace, file, which, values) or gr.skip()
 
     def save(request: gr.Request, file: str, song: str, *typed: Any) -> list[Any]:
         """Write a song's changed labels into the dataset; the song is its number, id or name."""
         values = dict(zip(FIELDS, typed, strict=True))
         return save_song(workspace, file, song, values, language_of(request.headers))
 
-    def drop(file: str, which: str) -> None:
-        _, song = find_song(workspace, file, which)
-        if song is not None:
-            Drafts(workspace, workspace.path(file)).forget(song.id)
+    def drop(file: str, which: str) -> str:
+        return keep_typed(workspace, file, which, None)
 
     def step(file: str, number: float, by: int) -> int:
         dataset, _ = find_song(workspace, file)
@@ -245,9 +250,9 @@ def _editing(workspace: Workspace, form: Form) -> None:
     which, whose = [form.path, form.number], [form.path, form.song]
     typed = [*whose, *form.fields.values()]
     for field in form.fields.values():
-        field.input(keep, typed, None, **HIDDEN, trigger_mode="always_last")
+        field.input(keep, typed, form.saved, **HIDDEN, trigger_mode="always_last")
         if isinstance(field, gr.Textbox):  # what is pasted by mouse is no input to Gradio
-            field.blur(keep, typed, None, **HIDDEN, trigger_mode="always_last")
+            field.blur(keep, typed, form.saved, **HIDDEN, trigger_mode="always_last")
     form.table.select(_row_of, None, form.number, api_visibility="private")
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)
@@ -260,7 +265,7 @@ def _editing(workspace: Workspace, form: Form) -> None:
         lambda file, song: encoder_text(workspace, file, song), whose, form.encoder,
         **HIDDEN,
     )  # fmt: skip
-    _show_after(workspace, form, buttons["drop"].click(drop, whose, None, **HIDDEN))
+    _show_after(workspace, form, buttons["drop"].click(drop, whose, form.saved, **HIDDEN))
 
 
 def _following(workspace: Workspace, form: Form, labelling: Panel) -> None:

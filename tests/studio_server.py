@@ -40,7 +40,7 @@ class Studio:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(180)
 
 
 def start_studio(root: Path, *flags: str) -> Studio:

@@ -136,7 +136,7 @@ def test_an_unexpected_exception_is_a_traceback_and_never_0():
         yield Started("scan", {})
         raise ZeroDivisionError("a bug")
     """
-    done = subprocess.run([*script(body), "scan", "x"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*script(body), "scan", "x"], capture_output=True, text=True, timeout=180)
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "ZeroDivisionError: a bug" in done.stderr
 
@@ -223,7 +223,7 @@ def test_names_that_a_terminal_cannot_show_are_escaped():
             [*script(body), "scan", "x"],
             capture_output=True,
             env=ENVIRONMENT | {"PYTHONIOENCODING": encoding},
-            timeout=60,
+            timeout=180,
         )
         assert done.returncode == 0, done.stderr.decode()
         assert done.stdout.decode(encoding).startswith("skipped F")
@@ -241,7 +241,7 @@ def test_a_pipe_gets_no_colours_even_if_colours_are_forced():
         capture_output=True,
         text=True,
         env=ENVIRONMENT | {"FORCE_COLOR": "1", "TERM": "xterm-256color"},
-        timeout=60,
+        timeout=180,
     )
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stdout.splitlines()[:2] == ["warning: mind this", "1 of 2 · a.wav"]
@@ -296,7 +296,7 @@ def test_sigterm_ends_the_work_cleanly_with_130(tmp_path):
         assert process.stdout is not None and process.stderr is not None
         assert process.stdout.readline() == "0 of 9\n"
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
         assert (process.returncode, said) == (130, "interrupted\n")
     assert [path.name for path in tmp_path.iterdir()] == ["dataset.json"]
     assert (tmp_path / "dataset.json").read_text() == "before"
@@ -314,7 +314,7 @@ def test_a_reader_that_goes_away_ends_the_work_without_a_traceback():
         assert process.stdout is not None and process.stderr is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=180) == 130
         assert process.stderr.read() == ""
 
 
@@ -337,7 +337,7 @@ def test_help_into_a_pipe_that_closes_is_quiet():
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         process.stdout.close()
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=180) == 130
         assert process.stderr.read() == ""
 
 
@@ -376,7 +376,7 @@ def test_torch_is_not_loaded_before_a_verb_needs_it(arguments):
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
-        timeout=60,
+        timeout=180,
     )
     assert done.stderr.splitlines()[-1] == "[]"
 

@@ -103,7 +103,7 @@ def test_a_process_killed_in_between_leaves_the_old_file(tmp_path):
         temporary.write_text("half")
         os.kill(os.getpid(), signal.SIGKILL)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(body)], timeout=60)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(body)], timeout=180)
     assert done.returncode == -signal.SIGKILL
     assert path.read_text() == "before"
     assert all(name.startswith(".tmp-") for name in names(tmp_path) if name != "dataset.json")

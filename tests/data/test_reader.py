@@ -66,7 +66,7 @@ def test_the_process_ends_with_its_input_and_knows_no_torch(song):
         [sys.executable, "-c", code],
         input=json.dumps(task).encode() + b"\n",
         capture_output=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0 and done.stderr == b"[]\n"
     assert len(done.stdout) == len(b'{"samples": 48000}\n{"end": true}\n') + RATE * 8

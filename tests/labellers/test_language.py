@@ -133,5 +133,5 @@ def test_marks_and_vocables_are_no_evidence():
 def test_a_whole_book_is_read_and_nothing_is_loaded_before_it_is_needed():
     assert language_of("I'm walking down the empty street tonight\n" * 2000).value == "en"
     code = "import sys, acestep.labellers.language; print('py3langid' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=180)
     assert done.stdout == "False\n", done.stderr

@@ -74,7 +74,7 @@ def wait(code, tmp_path, monkeypatch):
     lines = queue.Queue()
     attempt = start(3, tmp_path / "trials" / "0003", ["train"], "1", lines)
     said = []
-    while (line := lines.get(timeout=60))[1] is not None:
+    while (line := lines.get(timeout=180))[1] is not None:
         said.append(line)
     return said, attempt
 

@@ -26,9 +26,9 @@ from acestep.speed.stream import smooth
 from acestep.training.clips import make_clips, split_clips
 from acestep.training.filling import Before
 from acestep.training.optim import make_optimizer
-from acestep.training.pacing import choose_pace
+from acestep.training.pacing import choose_pace, set_pace
 from acestep.training.run import RunFolder
-from acestep.training.session import Session, set_pace
+from acestep.training.session import Session
 from acestep.training.settings import make_plan
 
 # hidden, MLP, layers, heads, KV heads, head size, encoder width

@@ -48,6 +48,8 @@ def test_time_goes_with_steps_samples_and_passes():
     )
     taught = run_on("3090", work=replace(RUN, taught=True))
     assert taught.seconds == pytest.approx(once.seconds * 4 / 3, rel=0.01)
+    kept = run_on("3090", work=replace(RUN, kept=True))
+    assert kept.seconds == pytest.approx(once.seconds * 7 / 3, rel=0.01)
     judged = run_on("3090", work=replace(RUN, unlearned=300))
     assert judged.beside == pytest.approx(100 * once.step, rel=0.02)
     assert judged.seconds == judged.beside + once.seconds

@@ -149,6 +149,13 @@ class TrainConfig(Config):
         ge=1,
         recommended=(1.0, 3.0),
     )
+    keep_untagged: float = knob(
+        0.0,
+        "How much it weighs that prompts without the tag stay as the base plays them, so that the "
+        "tag switches the style (0: not asked for; 2 is a good value; a step takes twice as long).",
+        ge=0,
+        recommended=(0.0, 4.0),
+    )
     optimizer: Literal["adamw", "adamw8bit", "prodigy"] = knob(
         "adamw", "Optimizer; with prodigy the learning rate is 1 unless given."
     )
@@ -271,6 +278,11 @@ class TrainConfig(Config):
             wrong.append(
                 "--shard-base --preview-every: the process that makes previews has no whole base; "
                 "hear checkpoints with acestep generate"
+            )
+        if self.keep_untagged and self.cuda_graphs:
+            wrong.append(
+                "--keep-untagged --cuda-graphs: a recorded pass cannot leave the adapter out; "
+                "leave one of the two out"
             )
         if self.base_precision == "bf16" and self.precision not in ("auto", "bfloat16"):
             given = f"--base-precision bf16 --precision {self.precision}"

@@ -160,13 +160,12 @@ def _advice(word: str, tag: str) -> str:
     return {
         "switches": f"Put “{tag}” into the caption for the style, and leave it out for other "
         "music; the adapter can stay on.",
-        "partly": "For other music lower the adapter's strength or take it off. Fewer epochs or a "
-        "smaller rank leave less of the style where the tag is not.",
+        "partly": "For other music lower the adapter's strength or take it off. To leave less of "
+        "the style where the tag is not, train again with --keep-untagged 2, or more of it.",
         "leaks": "Use the adapter for this style only, and take it off for other music. To make "
-        "the tag a switch, train again with songs of other kinds among yours, without the tag and "
-        "with captions that say what they are: then only the tag tells the two apart. Captions "
-        "that describe each song help, too; with the same words for all of them the tag has "
-        "nothing to explain.",
+        "the tag a switch, train again with --keep-untagged 2: then prompts without the tag have "
+        "to stay as the base plays them. Songs of other kinds among yours, without the tag and "
+        "with captions that say what they are, teach the difference as well.",
         "nothing to switch": "Train longer, or at a higher learning rate or rank, before judging "
         "the tag.",
         "cannot be told": "Evaluate again with more clips (--clips 32).",

@@ -68,7 +68,7 @@ def interpolate(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
     return t * noise + (1 - t) * data
 
 
-def frame_losses(
+def predicted_velocity(
     transformer: nn.Module,
     data: Tensor,
     noise: Tensor,
@@ -76,13 +76,12 @@ def frame_losses(
     condition: Tensor,
     context: Tensor,
 ) -> Tensor:
-    """Squared error of the predicted velocity, averaged over channels: one value a frame.
+    """The velocity ``[B, T, C]`` float32 that is predicted at ``x_t``.
 
     ``data`` and ``noise`` are ``[B, T, C]`` float32, ``time`` is ``[B]``, ``condition`` is
     ``[B, L, H]`` and ``context`` is ``[B, T, 2C]`` in the model's dtype. Times are rounded to the
     model's dtype first, since that is what it sees when it generates (in bfloat16 only 123 values
-    above 0.5 exist). Returns ``[B, T]`` float32; its mean over frames is the training loss of each
-    sample (golden cases ``training_forward.per_sample_loss``, ``training_lora.losses``).
+    above 0.5 exist).
     """
     time = time.to(context.dtype)
     mixed = interpolate(data, noise, time.float()).to(context.dtype)
@@ -94,4 +93,22 @@ def frame_losses(
         context_latents=context,
         return_dict=False,
     )[0]
-    return (velocity.float() - (noise - data)).square().mean(dim=2)
+    return velocity.float()
+
+
+def frame_losses(
+    transformer: nn.Module,
+    data: Tensor,
+    noise: Tensor,
+    time: Tensor,
+    condition: Tensor,
+    context: Tensor,
+) -> Tensor:
+    """Squared error of the predicted velocity, averaged over channels: one value a frame.
+
+    Arguments as for :func:`predicted_velocity`. Returns ``[B, T]`` float32; its mean over frames is
+    the training loss of each sample (golden cases ``training_forward.per_sample_loss``,
+    ``training_lora.losses``).
+    """
+    velocity = predicted_velocity(transformer, data, noise, time, condition, context)
+    return (velocity - (noise - data)).square().mean(dim=2)

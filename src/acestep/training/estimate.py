@@ -92,6 +92,7 @@ def estimate(
         mean,
         int(at_once.value),
         taught=config.teach_guidance > 1,
+        kept=config.keep_untagged > 0,
         unlearned=unlearned(s, config, parts),
     )
     trained = load.adapter_parameters

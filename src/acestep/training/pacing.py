@@ -3,13 +3,14 @@
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import distributed, nn
 
 from acestep.config import TrainConfig
 from acestep.speed.attention import choose_kernel
-from acestep.speed.compiled import Work, choose_compile
+from acestep.speed.compiled import Work, choose_compile, compile_blocks
 from acestep.speed.computing import dtype_of
 from acestep.speed.graphs import check_graphs
+from acestep.speed.levels import apply_level
 from acestep.speed.pace import Choice, Pace
 from acestep.speed.precision import STORED
 from acestep.speed.products import products_are_faster
@@ -50,6 +51,13 @@ def choose_pace(
             else Choice(False, RAN_OUT, slower=True)
         ),
     )
+
+
+def set_pace(transformer: nn.Module, pace: Pace) -> None:
+    """Put a pace's level of checkpointing and compiling on a transformer that has its adapter."""
+    apply_level(transformer, pace.level)
+    if pace.compiled.value:
+        compile_blocks(transformer, together=int(pace.patches_at_once.value) > 0)
 
 
 def _compiled(

@@ -17,15 +17,9 @@ from acestep.data.files import size_text, write_json
 from acestep.data.tensors import Manifest, load_samples, read_manifest
 from acestep.errors import ConfigError, RunError, TensorError
 from acestep.events import Evaluation, Notice, Step
-from acestep.model.base import (
-    BaseModel,
-    find_again,
-    find_model,
-    load_null_condition,
-)
+from acestep.model.base import BaseModel, find_again, find_model, load_null_condition
 from acestep.model.device import choose_device
 from acestep.processes import Processes, join
-from acestep.speed.compiled import compile_blocks
 from acestep.speed.computing import choose_computing, dtype_of
 from acestep.speed.graphs import Graphs
 from acestep.speed.levels import apply_level
@@ -47,10 +41,17 @@ from acestep.training.evaluate import Measured, measure
 from acestep.training.filling import Before
 from acestep.training.guidance import TaughtGuidance
 from acestep.training.optim import make_optimizer, set_weight_decay
-from acestep.training.pacing import asked_precision, choose_pace, filled_before, kept_precision
+from acestep.training.pacing import (
+    asked_precision,
+    choose_pace,
+    filled_before,
+    kept_precision,
+    set_pace,
+)
 from acestep.training.provenance import provenance
 from acestep.training.run import RunFolder
 from acestep.training.settings import Plan, check_new_run, check_same_data, make_plan
+from acestep.training.untagged import Untagged, encode_untagged
 
 Kept = TypeVar("Kept", Step, Evaluation)
 LAUNCH = "start several: accelerate launch --num_processes 2 -m acestep train …"
@@ -84,6 +85,7 @@ class Session:
     last_checkpoint: Path | None = None
     lowered: bool = False  # the pace, because memory ran out
     graphs: Graphs | None = None
+    untagged: Untagged | None = None
 
     @property
     def device(self) -> torch.device:
@@ -284,6 +286,7 @@ def _build(
     clips = make_clips(load_samples(config.tensors, manifest), processes.device, dtype)
     split = split_clips(clips, config.validation, config.seed)
     plan = make_plan(config, model, len(split.train), processes.world)
+    untagged = encode_untagged(config, manifest, model, split.train, (processes.device, dtype))
     home = torch.device("cpu") if config.shard_base else processes.device
     transformer = load_base(model, home, dtype, config.base_precision)
     check_shapes(transformer, clips, config)
@@ -324,14 +327,8 @@ def _build(
         pace,
         lowered=before.level is not None,
         graphs=Graphs(transformer, list(parameters.values())) if pace.graphs.value else None,
+        untagged=untagged,
     )
-
-
-def set_pace(transformer: nn.Module, pace: Pace) -> None:
-    """Put a pace's level of checkpointing and compiling on a transformer that has its adapter."""
-    apply_level(transformer, pace.level)
-    if pace.compiled.value:
-        compile_blocks(transformer, together=int(pace.patches_at_once.value) > 0)
 
 
 def _split_base(transformer: nn.Module, processes: Processes) -> Notice:

@@ -1,19 +1,23 @@
 """One optimizer step: what is drawn, the loss of its clips, one update."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from acestep.model.flow import frame_losses
+from acestep.adapters.mount import disabled
+from acestep.model.flow import frame_losses, predicted_velocity
 from acestep.processes import share_out
 from acestep.speed.attention import clip_lengths
 from acestep.speed.sharding import is_sharded
 from acestep.training.batches import Batch, gather, groups, patches_of
 from acestep.training.draws import draw_sample, epoch_order, grouped_order, seed_dropout
 from acestep.training.session import Session
+
+_INPUTS = ("data", "noise", "time", "condition", "context")
 
 
 def optimizer_step(session: Session, step: int, rate: float) -> tuple[Tensor, Tensor]:
@@ -40,7 +44,7 @@ def add_gradients(session: Session, step: int) -> Tensor:
         loss += _add_gradients_of(session, members, together, step)
     if is_sharded(session.transformer):
         for _ in range(max(map(len, shares)) - len(mine)):
-            (summed_loss(session, members, [0], step) * 0).backward()
+            _pass(session, members, [0], step, 0.0)
     return loss
 
 
@@ -81,10 +85,28 @@ def summed_loss(session: Session, members: list[int], positions: list[int], step
         return _loss(session, vars(batch))
 
 
-def drawn_batch(session: Session, members: list[int], positions: list[int], step: int) -> Batch:
-    """Some of a step's clips with their draws; the dropout's random numbers are set for them."""
+def kept_loss(session: Session, members: list[int], positions: list[int], step: int) -> Tensor:
+    """How far the same clips, at the same draws, have come from the base where the tag is missing:
+    the sum of the mean squares (:mod:`acestep.training.untagged`)."""
+    batch = drawn_batch(session, members, positions, step, tagged=False)
+    transformer, inputs = session.transformer, [vars(batch)[name] for name in _INPUTS]
+    with clip_lengths(transformer, batch.patches, batch.conditions), session.autocast():
+        with torch.no_grad(), disabled(transformer):
+            base = predicted_velocity(transformer, *inputs)
+        velocity = predicted_velocity(transformer, *inputs)
+    return ((velocity - base).square().mean(dim=2) * batch.weights).sum()
+
+
+def drawn_batch(
+    session: Session, members: list[int], positions: list[int], step: int, *, tagged: bool = True
+) -> Batch:
+    """Some of a step's clips with their draws; the dropout's random numbers are set for them.
+
+    Not ``tagged``, with prompts that lack the tag, none of which is dropped.
+    """
     config, plan = session.config, session.plan
-    clips = [session.split.train[members[position]].to(session.device) for position in positions]
+    places = [members[position] for position in positions]
+    clips = [session.split.train[place].to(session.device) for place in places]
     draws = [
         draw_sample(
             plan.law, clip.latents.shape[1:], plan.condition_dropout, config.seed, step, position
@@ -92,6 +114,10 @@ def drawn_batch(session: Session, members: list[int], positions: list[int], step
         for clip, position in zip(clips, positions, strict=True)
     ]
     seed_dropout(config.seed, step, positions[0])
+    if not tagged and session.untagged is not None:
+        kept = [session.untagged.of(place) for place in places]
+        clips = [replace(clip, condition=own) for clip, own in zip(clips, kept, strict=True)]
+        draws = [replace(draw, drop_condition=False) for draw in draws]
     return gather(clips, draws, session.null_condition, session.patch)
 
 
@@ -99,9 +125,7 @@ def _add_gradients_of(
     session: Session, members: list[int], positions: list[int], step: int
 ) -> Tensor:
     if session.graphs is None:
-        share = summed_loss(session, members, positions, step) / len(members)
-        share.backward()
-        return share.detach()
+        return _pass(session, members, positions, step, 1 / len(members))
     batch = drawn_batch(session, members, positions, step)
     tensors = {name: value for name, value in vars(batch).items() if isinstance(value, Tensor)}
     tensors["weights"] = batch.weights / len(members)
@@ -109,10 +133,22 @@ def _add_gradients_of(
     return session.graphs.add_gradients(loss, tensors, batch.patches, batch.conditions)
 
 
+def _pass(
+    session: Session, members: list[int], positions: list[int], step: int, share: float
+) -> Tensor:
+    """Add a share of some clips' gradients; returns that share of their loss."""
+    loss = summed_loss(session, members, positions, step) * share
+    loss.backward()
+    if session.untagged is None:
+        return loss.detach()
+    kept = kept_loss(session, members, positions, step) * (session.untagged.weight * share)
+    kept.backward()
+    return (loss + kept).detach()
+
+
 def _loss(session: Session, batch: Mapping[str, Any]) -> Tensor:
-    names = ("data", "noise", "time", "condition", "context")
     with session.autocast():
-        losses = frame_losses(session.learner, *(batch[name] for name in names))
+        losses = frame_losses(session.learner, *(batch[name] for name in _INPUTS))
     return (losses * batch["weights"]).sum()
 
 

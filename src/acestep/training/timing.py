@@ -21,7 +21,8 @@ MAC = Chip(5.0, 150.0)  # of a middling M chip
 @dataclass(frozen=True)
 class Work:
     """What one process does in a run: ``steps`` of ``samples`` clips that have ``patches`` each, up
-    to ``at_once`` patches together; ``taught`` guidance goes a second time through the model.
+    to ``at_once`` patches together; ``taught`` guidance goes a second time through the model, and
+    so do clips whose prompts without the tag are ``kept``, beside the base's answer to these.
     ``unlearned`` are clips that only go forward: evaluations, and the steps of previews."""
 
     steps: int
@@ -29,6 +30,7 @@ class Work:
     patches: float
     at_once: int = 0
     taught: bool = False
+    kept: bool = False
     unlearned: float = 0
 
 
@@ -63,7 +65,8 @@ def predict_time(shape: Shape, machine: Machine, adapter: int, way: Way, work: W
         pass_seconds(shape, chip, way, Batch(patches, len(members)), adapter)
         for members in together
     )
-    step = sum(passes) * (1 + FORWARD * work.taught) + update_seconds(chip, adapter)
+    times = 1 + FORWARD * work.taught + (1 + FORWARD) * work.kept
+    step = sum(passes) * times + update_seconds(chip, adapter)
     forward = FORWARD * pass_seconds(shape, chip, Way(stored=way.stored), Batch(patches), adapter)
     return Time(step, work.steps, how, work.unlearned * forward)
 

@@ -30,8 +30,8 @@ GUIDE = (
     "gradient_accumulation", "save_every", "shift", "seed",
 )  # fmt: skip
 MORE = (
-    "adapter", "targets", "teach_guidance", "optimizer", "schedule", "warmup_steps",
-    "weight_decay", "max_grad_norm", "timesteps", "condition_dropout", "validation",
+    "adapter", "targets", "teach_guidance", "keep_untagged", "optimizer", "schedule",
+    "warmup_steps", "weight_decay", "max_grad_norm", "timesteps", "condition_dropout", "validation",
     "validate_every", "patience", "gradient_checkpointing", "memory_limit",
     "patches_at_once", "compile", "cuda_graphs", "device", "precision", "base_precision", "model",
 )  # fmt: skip

@@ -57,6 +57,7 @@ NAMES: dict[str, tuple[str, str]] = {
     "timesteps": ("Times", "시간 분포"),
     "condition_dropout": ("Condition dropout", "조건 드롭아웃"),
     "teach_guidance": ("Teach guidance", "가이던스 가르치기"),
+    "keep_untagged": ("Keep what has no tag", "태그 없는 소리 지키기"),
     "optimizer": ("Optimizer", "옵티마이저"),
     "weight_decay": ("Weight decay", "가중치 감쇠"),
     "schedule": ("Schedule", "학습률 일정"),
@@ -164,6 +165,8 @@ KOREAN: dict[str, str] = {
     "timesteps": "turbo: 정해진 여덟 시간. continuous: 두 로짓 정규분포 중 큰 값. auto: 모델대로.",
     "condition_dropout": "텍스트 없이 학습하는 비율 (기본값: base와 sft 0.15, turbo 0).",
     "teach_guidance": "이 배율의 가이던스가 내는 결과를 어댑터에 가르칩니다 (1: 원본과 같은 손실).",
+    "keep_untagged": "태그 없는 프롬프트를 원래 소리로 두는 비중: 태그가 스타일을 켜고 끕니다 "
+    "(0: 쓰지 않음, 2가 무난, 단계 시간이 두 배).",
     "optimizer": "옵티마이저. prodigy는 따로 주지 않으면 학습률이 1입니다.",
     "weight_decay": "어댑터의 가중치를 0 쪽으로 당깁니다.",
     "schedule": "워밍업 뒤의 학습률.",

@@ -34,12 +34,13 @@ from acestep.judging.trials import Trial
 from acestep.judging.whitening import Heard, fit_space, gather
 from acestep.mini.corpus import HELD_OUT, compose_round, render
 from acestep.mini.folder import FIRST_SEED, write_songs
-from acestep.mini.teach import SETTINGS, TAG, perform
+from acestep.mini.teach import SETTINGS, perform
 from acestep.model.vae import decode_audio, encode_audio
 
 SECONDS, SONGS = 12.0, 8
 ORACLE_SONGS, ORACLE_CLIPS = 24, 16
 UNSEEN_PROMPTS, UNSEEN_SONGS, UNSEEN_SEEDS = FIRST_SEED + 5000, FIRST_SEED + 7000, 9000
+TAG, NO_SWITCH = "zztune", {"--keep-untagged": "0"}
 ENOUGH = 0.95  # of the best checkpoint's closeness
 TARGET = 8
 KINDS = {
@@ -84,7 +85,7 @@ def teach(trained: Trained) -> None:
         _do("scan", str(songs), "-o", str(dataset), "--tag", TAG, "--all-instrumental")
         _do("label", str(dataset))
         _do("preprocess", str(dataset), "-o", str(trained.tensors), "--model", "mini")
-    settings = {**SETTINGS, **KINDS[trained.kind], "--seed": str(trained.seed)}
+    settings = {**SETTINGS, **NO_SWITCH, **KINDS[trained.kind], "--seed": str(trained.seed)}
     if not (trained.run / "events.jsonl").exists():
         words = itertools.chain(*settings.items())
         _do("train", str(trained.tensors), "-o", str(trained.run), *words)

@@ -9,12 +9,12 @@ import pytest
 import soundfile
 
 from acestep.errors import RunError
-from acestep.events import Finished, Saved, Stopped, Text, from_json
+from acestep.events import Finished, Notice, Saved, Stopped, Text, from_json
 from acestep.mini import demo as module
 from acestep.mini.compare import Row
 from acestep.mini.demo import PROMPTED, Size, demo, judge, main
 from acestep.mini.folder import FORMATS
-from acestep.mini.teach import Lesson
+from acestep.mini.teach import TAG, Lesson
 
 SECONDS = 3.2
 SMALL = Size(Lesson(songs=5, seconds=4.0, epochs=2), clips=1, clip_seconds=SECONDS, left=9.0)
@@ -41,7 +41,14 @@ def test_it_runs_the_verbs_and_leaves_their_artefacts(ran):
 def test_every_set_has_clips_that_sound(ran):
     root, _ = ran
     clips = {}
-    for name in ("base", "base_all_labels", "adapter", "adapter_all_labels", "folder"):
+    for name in (
+        "base",
+        "base_all_labels",
+        "adapter",
+        "adapter_all_labels",
+        "adapter_no_tag",
+        "folder",
+    ):
         clips[name], rate = soundfile.read(root / "clips" / f"{name}_1.wav", always_2d=True)
         assert rate == 48000 and clips[name].shape == (round(SECONDS * 48000), 2)
         assert 0.001 < np.sqrt(np.mean(clips[name] ** 2)) < 0.7
@@ -76,9 +83,12 @@ def test_the_same_prompts_and_seeds_without_and_with(ran):
     root, events = ran
     shown = [event.text.strip() for event in events if isinstance(event, Text)]
     orders = [text for text in shown if text.startswith("$ acestep generate")]
-    for without, with_it in (orders[:2], orders[2:]):
+    for without, with_it in (orders[:2], orders[2:4]):
         same = with_it.replace(f" --lora {root / 'lora'}", "").replace("adapter", "base")
         assert without == same != with_it
+    untagged = orders[3].replace(f"{TAG}, ", "").replace("all_labels", "no_tag")
+    assert untagged == orders[4] != orders[3] and "--lora" in orders[4]
+    assert not any(isinstance(event, Notice) and TAG in event.message for event in events)
 
 
 def test_an_adapter_that_moves_too_little_is_an_error(tmp_path):

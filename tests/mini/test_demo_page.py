@@ -14,6 +14,7 @@ ROWS = {
     "adapter": Row(0.3, 0.625, 0.9),
     "base, all labels": Row(1.0, 0.5, 0.8),
     "adapter, all labels": Row(0.5, 0.7, 0.95),
+    "adapter, no tag": Row(0.9, 0.6, 0.9),
     "folder": Row(0.0, 0.75, 1.0),
 }
 
@@ -50,7 +51,12 @@ def test_it_says_how_far_before_and_after_and_what_to_expect(findings):
 
 
 def test_clips_stand_in_pairs_and_say_what_was_asked(findings):
-    tag, told, heard, songs = make_page(findings).shelves
+    tag, told, switch, heard, songs = make_page(findings).shelves
+    assert [[clip.title for clip in row] for row in switch.rows] == [
+        ["1, with the tag", "1, without the tag"], ["2, with the tag", "2, without the tag"],
+    ]  # fmt: skip
+    assert [row[1].audio for row in switch.rows] == findings.files["adapter, no tag"]
+    assert all("the base and the adapter" in clip.text for row in switch.rows for clip in row)
     for shelf in (tag, told):
         assert [[clip.title for clip in row] for row in shelf.rows] == [
             ["1, without", "1, with"], ["2, without", "2, with"],
@@ -71,6 +77,6 @@ def test_a_song_that_came_with_labels_is_told_from_one_that_did_not(findings):
     first = findings.songs[0][0]
     first.parent.mkdir(parents=True)
     first.with_suffix(".json").touch()
-    labelled, plain, _ = make_page(findings).shelves[3].rows[0]
+    labelled, plain, _ = make_page(findings).shelves[4].rows[0]
     assert "with all labels" in labelled.text and "WAV" in labelled.text
     assert "without labels" in plain.text and "FLAC" in plain.text

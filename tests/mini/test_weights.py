@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 from acestep.data.audio import RATE
+from acestep.mini.compare import through_the_vae
+from acestep.mini.folder import songs_of
+from acestep.mini.statistics import distance
+from acestep.mini.teach import TAG, Lesson, Places, teach
 from acestep.mini.trial import (
     SECONDS,
     Mark,
@@ -20,7 +24,9 @@ from acestep.mini.trial import (
     repaint_marks,
     sound_marks,
 )
+from acestep.mini.trial_lora import NO_TAG, make_clips
 from acestep.model.find import find_model
+from acestep.pipeline import AceStepPipeline
 
 CLIPS = 12  # one a style
 
@@ -87,3 +93,20 @@ def test_white_latents_are_no_silence_and_a_clip_comes_again_bit_by_bit(trial):
     example = trial.examples[0]
     first, again = (trial.make(example.caption, 1, example.song) for _ in range(2))
     assert np.array_equal(first, again) and first.shape == (2, round(SECONDS * RATE))
+
+
+def test_an_adapter_comes_near_its_folder_and_answers_to_its_tag(tmp_path):
+    """The lesson of the demo, on a style that the base never heard."""
+    places, lesson = Places.below(tmp_path, "bossa"), Lesson("bossa")
+    list(teach(places, lesson))
+    folder = through_the_vae(places.tensors, SECONDS)
+    songs = [song for _, song in songs_of(places.songs, "bossa", 8, lesson.seconds)][:4]
+    base, adapted = AceStepPipeline("mini"), AceStepPipeline("mini", lora_path=places.adapter)
+
+    def far(pipeline, caption):
+        return distance(make_clips(pipeline, [caption] * len(songs), songs), folder)
+
+    alone, tagged, untagged = far(base, NO_TAG), far(adapted, TAG), far(adapted, NO_TAG)
+    assert tagged < 0.6 * alone and untagged > 1.5 * tagged
+    adapted.set_lora_scale(0.0)
+    assert far(adapted, NO_TAG) == alone

@@ -22,7 +22,7 @@ from acestep.training.draws import draw_sample
 from acestep.training.run import RunFolder
 from acestep.training.session import open_session
 from acestep.training.step import add_gradients, kept_loss, members_of, optimizer_step
-from acestep.training.untagged import MOST, UNTOLD, Untagged, untagged_labels
+from acestep.training.untagged import MOST, UNTOLD, untagged_labels
 
 CPU = torch.device("cpu")
 LABELS = [
@@ -63,9 +63,10 @@ def moved(session, scale=0.1):
 def test_prompts_say_what_else_the_songs_said(tensors, tmp_path):
     session = opened(tensors, tmp_path / "run", keep_untagged=1.0)
     labels = untagged_labels(session.split.train, session.manifest.dataset)
-    assert [(each.caption, each.bpm, each.keyscale) for each in labels] == [
+    assert [each and (each.caption, each.bpm, each.keyscale) for each in labels] == [
         ("warm jazz, piano", 90, "A minor"),
         (UNTOLD, None, None),
+        None,
     ]
     assert labels[0].lyrics == "[verse]\na" and labels[0].seconds == 24 / 25
 
@@ -89,9 +90,21 @@ def test_they_are_what_generation_computes_for_the_same_words(tensors, tmp_path)
     assert not torch.equal(session.untagged.of(1), scene.condition.states)
 
 
-def test_many_songs_take_turns():
-    untagged = Untagged(1.0, [torch.full((1, 1, 1), float(n)) for n in range(MOST)])
-    assert [float(untagged.of(place)) for place in (0, 63, 64, 130)] == [0, 63, 0, 2]
+def test_each_clip_has_its_own_songs_prompt_and_many_take_turns(tmp_path):
+    count = MOST + 3
+    labels = [{"caption": f"mytag, song {n}" if n != 1 else "other music"} for n in range(count)]
+    many = tiny_tensors(tmp_path / "many", (3,) * count, labels=labels)
+    untagged = opened(many, tmp_path / "run", keep_untagged=1.0).untagged
+    assert untagged.turns == [0, None, *range(1, MOST), 0, 1]
+    assert len(untagged.conditions) == MOST and untagged.of(1) is None
+    assert torch.equal(untagged.of(count - 1), untagged.of(2))
+
+
+def test_a_song_without_the_tag_is_free_to_change(tensors, tmp_path):
+    session = moved(opened(tensors, tmp_path / "run", keep_untagged=1.0))
+    both, first = (kept_loss(session, [0, 2], p, 0).detach() for p in ([0, 1], [0]))
+    assert not kept_loss(session, [2], [0], 0).detach()
+    assert first > 0 and float(both) == pytest.approx(float(first), rel=1e-4)
 
 
 def test_the_base_itself_is_kept(tensors, tmp_path):
@@ -114,6 +127,8 @@ def test_gradients_are_those_of_the_formula(tensors, tmp_path):
     members = members_of(plain, step)
     total = torch.zeros(())
     for position, member in enumerate(members):
+        if kept.untagged.of(member) is None:
+            continue
         clip = plain.split.train[member]
         draw = draw_sample(plain.plan.law, clip.latents.shape[1:], 0.0, 42, step, position)
         x = interpolate(clip.latents, draw.noise, draw.time)

@@ -37,6 +37,7 @@ from acestep.mini.demo_page import (
     BASE,
     BASE_LABELLED,
     FOLDER,
+    UNTAGGED,
     Findings,
     make_page,
     number_table,
@@ -49,7 +50,7 @@ from acestep.pictures import draw_spectrogram
 from acestep.terminal import duration, open_screen
 
 FIRST_SEED = 100
-PROMPTED = (BASE, ADAPTER, BASE_LABELLED, ADAPTER_LABELLED)
+PROMPTED = (BASE, ADAPTER, BASE_LABELLED, ADAPTER_LABELLED, UNTAGGED)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:
     orders = {name: _orders(name, places, size, wanted) for name in PROMPTED}
     clips = {}
     for name in PROMPTED:
-        clips[name] = yield from _generate(orders[name])
+        clips[name] = yield from _generate(orders[name], warned=name != UNTAGGED)
     clips[FOLDER] = through_the_vae(places.tensors, size.clip_seconds)
     files = {name: _files(root, name, len(group)) for name, group in clips.items()}
     for file, clip in zip(files[FOLDER], clips[FOLDER], strict=True):
@@ -108,11 +109,12 @@ def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:
 
 def _orders(name: str, places: Places, size: Size, songs: Sequence[Song]) -> list[list[str]]:
     """The commands that generate a set of clips: the tag, tempo and key, or caption as well."""
-    lora = ["--lora", str(places.adapter)] if name in (ADAPTER, ADAPTER_LABELLED) else []
+    lora = [] if name in (BASE, BASE_LABELLED) else ["--lora", str(places.adapter)]
     orders = []
     files = _files(places.root, name, len(songs))
     for number, (song, file) in enumerate(zip(songs, files, strict=True)):
-        words = f"{TAG}, {song.caption}" if name in (BASE_LABELLED, ADAPTER_LABELLED) else TAG
+        labelled = f"{TAG}, {song.caption}"
+        words = {BASE: TAG, ADAPTER: TAG, UNTAGGED: song.caption}.get(name, labelled)
         prompt = ["--caption", words, "--bpm", str(song.bpm)]
         prompt += ["--keyscale", song.keyscale, "--timesignature", song.timesignature]
         length = ["--duration", f"{size.clip_seconds:g}", "--seed", str(FIRST_SEED + number)]
@@ -121,13 +123,18 @@ def _orders(name: str, places: Places, size: Size, songs: Sequence[Song]) -> lis
     return orders
 
 
-def _generate(orders: Sequence[list[str]]) -> Generator[Event, None, list[np.ndarray]]:
-    """Carry out generating commands, the first of them shown; return clips as they lie on disk."""
+def _generate(
+    orders: Sequence[list[str]], warned: bool
+) -> Generator[Event, None, list[np.ndarray]]:
+    """Carry out generating commands, the first of them shown; return clips as they lie on disk.
+
+    Not ``warned`` where the tag is missing because it is meant to be.
+    """
     yield Text(f"\n$ {typed(orders[0])}")
     clips = []
     for order in orders:
         for event in perform(order):
-            if isinstance(event, Saved | Notice):
+            if isinstance(event, Saved) or (warned and isinstance(event, Notice)):
                 yield event
         clips.append(read_audio(Path(order[-1])))
     return clips

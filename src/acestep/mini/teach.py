@@ -21,13 +21,15 @@ from acestep.preprocess import preprocess
 from acestep.scan import scan
 from acestep.train import train
 
-TAG = "zztune"
+# Made of words that the small base hears: one that it passes over cannot become a switch
+TAG = "fluteorgan"
 SETTINGS = {
     "--targets": "attention+mlp",
     "--rank": "16",
     "--dropout": "0",
     "--learning-rate": "1.5e-3",
     "--teach-guidance": "2.5",
+    "--keep-untagged": "1",
     "--batch-size": "2",
     "--patches-at-once": "600",  # both songs of a step: the model is so small that calls cost most
     "--validate-every": "20",
@@ -49,7 +51,7 @@ class Lesson:
     style: str = "cumbia"
     songs: int = 8
     seconds: float = 12.0
-    epochs: int = 50
+    epochs: int = 80
     model: str = "mini"
 
 

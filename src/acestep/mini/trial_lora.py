@@ -1,11 +1,12 @@
 """How well styles can be taught to a small base model: adapters of folders it has never heard.
 
 For every style of :data:`acestep.mini.corpus.HELD_OUT` that is asked for, a folder of songs becomes
-an adapter (:mod:`acestep.mini.teach`). Clips are then asked for as a user would who knows tempo and
-key and leaves the sound to the tag: the tag for a caption, beside tempo, key and metre of one of
-the folder's songs. Base and adapters make them from the same seeds, and their distances to the
-folders are compared (:func:`acestep.mini.statistics.distance`; folders as the VAE gives them back).
-The tag alone, without tempo and key, is a mark of its own.
+an adapter (:mod:`acestep.mini.teach`). Base and adapters then make clips from the same seeds, asked
+as a user would who knows tempo, key and metre and leaves the sound to the tag: the tag for a
+caption, or nothing in its place; and once more for the songs' captions, with the tag and without.
+Their distances to the folders are compared
+(:func:`acestep.mini.statistics.distance`; folders as the VAE gives them back). The base is asked
+without the tag: it is no word of its world.
 """
 
 import warnings
@@ -25,25 +26,32 @@ from acestep.mini.teach import TAG, Lesson, Places, teach
 from acestep.mini.trial import SECONDS, Mark, Trial
 from acestep.pipeline import AceStepPipeline
 
-NO_TAG = "music"
+NO_TAG = "music"  # what stands where a prompt is the tag alone
 FIRST_NOISE = 100  # seed of a set's first clip
 Clips = list[np.ndarray]
 
 
 @dataclass(frozen=True)
-class Taught:
-    """A folder through the VAE, and clips: of the base and of its own adapter for the same prompts.
+class Heard:
+    """Clips for the same prompts: of the base, of its adapter with the tag, and without it."""
 
-    ``others`` are those of other folders' adapters, ``plain`` without the tag, ``bare`` pairs base
-    and adapter for the tag alone; ``off`` is a clip of the adapter at strength 0.
+    base: Clips
+    own: Clips
+    untagged: Clips
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A folder through the VAE, and clips for the tag ``alone``, or beside its songs' captions.
+
+    ``others`` are those of other folders' adapters for the tag alone; ``off`` is a clip of the
+    adapter at strength 0 for the first prompt without it.
     """
 
     folder: Clips
-    base: Clips
-    own: Clips
+    alone: Heard
+    captioned: Heard
     others: Mapping[str, Clips]
-    plain: Clips
-    bare: tuple[Clips, Clips]
     off: np.ndarray
 
 
@@ -82,29 +90,44 @@ def make_taught(
 ) -> Taught:
     """What base and adapters make of prompts with the labels of a style's ``songs``."""
     own = adapters[style]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AceStepWarning)  # the tag is meant to be missing
-        plain = make_clips(own, NO_TAG, songs)
-    made = make_clips(own, TAG, songs)
-    bare = make_clips(base, TAG, songs, told=False), make_clips(own, TAG, songs, told=False)
+    tagged = [f"{TAG}, {song.caption}" for song in songs]
+    plain = [song.caption for song in songs]
+    tag, nothing = [TAG] * len(songs), [NO_TAG] * len(songs)
+    captioned = Heard(*_cells(base, own, tagged, plain, songs))
+    alone = Heard(*_cells(base, own, tag, nothing, songs))
     others = {
-        name: make_clips(other, TAG, songs) for name, other in adapters.items() if name != style
+        name: make_clips(other, tag, songs) for name, other in adapters.items() if name != style
     }
     own.set_lora_scale(0.0)
-    (off,) = make_clips(own, TAG, songs[:1])
-    return Taught(folder, make_clips(base, TAG, songs), made, others, plain, bare, off)
+    (off,) = make_clips(own, nothing[:1], songs[:1])
+    return Taught(folder, alone, captioned, others, off)
 
 
-def make_clips(
-    pipeline: AceStepPipeline, caption: str, songs: Sequence[Song], *, told: bool = True
-) -> Clips:
-    """A clip a song, a seed each; with the song's tempo, key and metre if they are ``told``."""
+def _cells(
+    base: AceStepPipeline,
+    own: AceStepPipeline,
+    tagged: Sequence[str],
+    plain: Sequence[str],
+    songs: Sequence[Song],
+) -> tuple[Clips, Clips, Clips]:
+    return (
+        make_clips(base, plain, songs),
+        make_clips(own, tagged, songs),
+        make_clips(own, plain, songs),
+    )
+
+
+def make_clips(pipeline: AceStepPipeline, captions: Sequence[str], songs: Sequence[Song]) -> Clips:
+    """A clip a song, a seed each, for a caption beside the song's tempo, key and metre."""
     clips = []
-    for seed, song in enumerate(songs, FIRST_NOISE):
-        labels: dict[str, Any] = {}
-        if told:
-            labels = {name: vars(song)[name] for name in ("bpm", "keyscale", "timesignature")}
-        clips.append(pipeline.generate(caption, seed=seed, duration=SECONDS, **labels).audio)
+    for seed, (caption, song) in enumerate(zip(captions, songs, strict=True), FIRST_NOISE):
+        labels: dict[str, Any] = {
+            name: vars(song)[name] for name in ("bpm", "keyscale", "timesignature")
+        }
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AceStepWarning)  # the tag is meant to be missing
+            made = pipeline.generate(caption, seed=seed, duration=SECONDS, **labels)
+        clips.append(made.audio)
     return clips
 
 
@@ -113,19 +136,28 @@ def compare_marks(taught: Mapping[str, Taught]) -> list[Mark]:
 
     For every style, the distance of its adapter's clips to its folder, and as a share of the
     base's; how many times farther the other adapters' clips lie on average, and its own without the
-    tag; and the share of the base's where nothing but the tag is told.
+    tag; then share and times where the songs' captions are told as well.
     """
     marks, change = [], 0.0
     for style, one in taught.items():
-        near = distance(one.own, one.folder)
+        base, near, without = _distances(one.alone, one.folder)
         far = [distance(clips, one.folder) for clips in one.others.values()]
-        bare = [distance(clips, one.folder) for clips in one.bare]
+        told = _distances(one.captioned, one.folder)
         marks += [
             Mark("lora", f"{style}, distance", near),
-            Mark("lora", f"{style}, of base", near / distance(one.base, one.folder), high=0.6),
+            Mark("lora", f"{style}, of base", near / base, high=0.6),
             Mark("lora", f"{style}, others' times", float(np.mean(far)) / near, low=1.3),
-            Mark("lora", f"{style}, without tag", distance(one.plain, one.folder) / near),
-            Mark("lora", f"{style}, tag alone, of base", bare[1] / bare[0]),
+            Mark("lora", f"{style}, without tag", without / near, low=1.3),
+            Mark("lora", f"{style}, captions, of base", told[1] / told[0]),
+            Mark("lora", f"{style}, captions, without tag", told[2] / told[1]),
         ]
-        change = max(change, float(np.abs(one.off - one.base[0]).max()))
+        change = max(change, float(np.abs(one.off - one.alone.base[0]).max()))
     return [*marks, Mark("lora", "change, strength 0", change, high=0.0)]
+
+
+def _distances(heard: Heard, folder: Clips) -> tuple[float, float, float]:
+    return (
+        distance(heard.base, folder),
+        distance(heard.own, folder),
+        distance(heard.untagged, folder),
+    )

@@ -87,14 +87,21 @@ def summed_loss(session: Session, members: list[int], positions: list[int], step
 
 def kept_loss(session: Session, members: list[int], positions: list[int], step: int) -> Tensor:
     """How far the same clips, at the same draws, have come from the base where the tag is missing:
-    the sum of the mean squares (:mod:`acestep.training.untagged`)."""
+    the sum of the mean squares (:mod:`acestep.training.untagged`). A clip without a tag counts
+    nothing."""
     batch = drawn_batch(session, members, positions, step, tagged=False)
     transformer, inputs = session.transformer, [vars(batch)[name] for name in _INPUTS]
     with clip_lengths(transformer, batch.patches, batch.conditions), session.autocast():
         with torch.no_grad(), disabled(transformer):
             base = predicted_velocity(transformer, *inputs)
         velocity = predicted_velocity(transformer, *inputs)
-    return ((velocity - base).square().mean(dim=2) * batch.weights).sum()
+    squares = (velocity - base).square().mean(dim=2)
+    told = [float(_untagged(session, members[position]) is not None) for position in positions]
+    return (squares * batch.weights * squares.new_tensor(told)[:, None]).sum()
+
+
+def _untagged(session: Session, place: int) -> Tensor | None:
+    return None if session.untagged is None else session.untagged.of(place)
 
 
 def drawn_batch(
@@ -114,9 +121,12 @@ def drawn_batch(
         for clip, position in zip(clips, positions, strict=True)
     ]
     seed_dropout(config.seed, step, positions[0])
-    if not tagged and session.untagged is not None:
-        kept = [session.untagged.of(place) for place in places]
-        clips = [replace(clip, condition=own) for clip, own in zip(clips, kept, strict=True)]
+    if not tagged:
+        kept = [_untagged(session, place) for place in places]
+        clips = [
+            clip if own is None else replace(clip, condition=own)
+            for clip, own in zip(clips, kept, strict=True)
+        ]
         draws = [replace(draw, drop_condition=False) for draw in draws]
     return gather(clips, draws, session.null_condition, session.patch)
 

@@ -23,7 +23,7 @@ from acestep.config import TrainConfig
 from acestep.data.labels import PromptLabels
 from acestep.data.tensors import Manifest
 from acestep.errors import TensorError
-from acestep.judging.trials import make_trials
+from acestep.judging.trials import Trial, make_trials
 from acestep.model.base import BaseModel
 from acestep.model.flow import FRAMES_PER_SECOND
 from acestep.model.parts import Parts
@@ -39,15 +39,18 @@ UNTOLD = "music"  # the caption where nothing but the tag was
 class Untagged:
     """Conditions ``[1, L, H]`` of the songs' prompts without the tag, and what keeping them weighs.
 
-    They are encoded once, when the run begins, by the encoders that ``generate`` uses.
+    They are encoded once, when the run begins, by the encoders that ``generate`` uses. ``turns``
+    says for each clip that is trained on which of them it goes with: none if it has no tag.
     """
 
     weight: float
     conditions: list[Tensor]
+    turns: list[int | None]
 
-    def of(self, place: int) -> Tensor:
-        """The condition for the clip at this place of those that are trained on."""
-        return self.conditions[place % len(self.conditions)]
+    def of(self, place: int) -> Tensor | None:
+        """The condition for the clip at this place; None if there is no tag to leave out."""
+        turn = self.turns[place]
+        return None if turn is None else self.conditions[turn]
 
 
 def encode_untagged(
@@ -63,35 +66,41 @@ def encode_untagged(
     """
     if config.keep_untagged == 0:
         return None
-    labels = untagged_labels(clips, manifest.dataset)[:MOST]
-    if not labels:
+    labels = untagged_labels(clips, manifest.dataset)
+    told = [place for place, each in enumerate(labels) if each is not None]
+    if not told:
         raise TensorError(
             f"--keep-untagged: no prompt in {config.tensors} has a tag that can be left out",
             hint="give the dataset a tag (acestep edit --tag), run acestep preprocess again, or "
             "leave --keep-untagged out",
         )
     parts = Parts(model, *where)
-    instruction = instruction_for("text2music")
-    conditions = [encode_prompts(parts, each, [instruction])[1][0] for each in labels]
+    instruction = [instruction_for("text2music")]
+    wanted = [each for each in labels if each is not None][:MOST]
+    conditions = [encode_prompts(parts, each, instruction)[1][0] for each in wanted]
     parts.free()
-    return Untagged(config.keep_untagged, conditions)
+    turns = {place: number % len(conditions) for number, place in enumerate(told)}
+    places = range(len(labels))
+    return Untagged(config.keep_untagged, conditions, [turns.get(place) for place in places])
 
 
-def untagged_labels(clips: Sequence[Clip], dataset: dict[str, Any]) -> list[PromptLabels]:
-    """For each clip whose caption has the tag, what its prompt says besides."""
+def untagged_labels(clips: Sequence[Clip], dataset: dict[str, Any]) -> list[PromptLabels | None]:
+    """For each clip what its prompt says besides the tag; None where it does not have the tag."""
     tag, position = (str(dataset.get(key) or "") for key in ("tag", "tag_position"))
     told = [(clip.song, clip.labels) for clip in clips]
     trials = make_trials(told, tag, position or "prepend", [], 2 * len(told), 0)[::2]
-    return [
-        PromptLabels(
-            trial.plain or UNTOLD,
-            trial.lyrics,
-            trial.bpm,
-            trial.keyscale,
-            trial.timesignature,
-            trial.language,
-            clip.latents.shape[1] / FRAMES_PER_SECOND,
-        )
-        for clip, trial in zip(clips, trials, strict=True)
-        if trial.plain != str(clip.labels.get("caption") or "")
-    ]
+    return [_labels(clip, trial) for clip, trial in zip(clips, trials, strict=True)]
+
+
+def _labels(clip: Clip, trial: Trial) -> PromptLabels | None:
+    if trial.plain == str(clip.labels.get("caption") or ""):
+        return None
+    return PromptLabels(
+        trial.plain or UNTOLD,
+        trial.lyrics,
+        trial.bpm,
+        trial.keyscale,
+        trial.timesignature,
+        trial.language,
+        clip.latents.shape[1] / FRAMES_PER_SECOND,
+    )

@@ -20,7 +20,7 @@ TINY = {"batch": 2, "frames": 2, "context": 1, "songs": 2, "seconds": 1.0001, "r
 def quick(monkeypatch):
     """Songs that cost nothing."""
 
-    def song(number: int, seconds: float) -> torch.Tensor:
+    def song(number: int, seconds: float, sampled: float = 0.0) -> torch.Tensor:
         rng = np.random.default_rng(number)
         walk = rng.normal(size=(2, round(48_000 * min(seconds, 1)))).cumsum(1)
         return torch.from_numpy((0.1 * walk / np.abs(walk).max()).astype(np.float32))

@@ -4,6 +4,8 @@ import torch
 from acestep.mini.train import vae_data
 from acestep.mini.train.vae_data import Pool, crops, held_out_songs, training_song
 
+SILENCE = np.zeros((2, 48_000), np.float32)
+
 
 def test_what_a_pool_holds_depends_on_the_step_alone():
     made: list[int] = []
@@ -40,6 +42,19 @@ def test_songs_are_of_both_kinds_quieter_or_louder(monkeypatch):
     assert peaks.min() < 0.25 and 0.45 < peaks.max() <= 0.5
     assert any((song == 0).any() for song in songs)
     assert torch.equal(training_song(7, 1.0), songs[7])
+    kinds.clear()
+    assert all(training_song(number, 1.0, 1.0).any() for number in range(5))
+    assert kinds == ["sampled"] * 5
+
+
+def test_rare_sounds_are_drawn_more_often(monkeypatch):
+    heard = []
+    monkeypatch.setattr(vae_data, "has_fluidsynth", lambda: True)
+    monkeypatch.setattr(vae_data, "render_soundfont", lambda song: heard.append(song) or SILENCE)
+    for number in range(60):
+        training_song(number, 1.0, 1.0)
+    rare = [song for song in heard if song.style in vae_data.RARE_STYLES]
+    assert 0.3 < len(rare) / len(heard) < 0.6
 
 
 def test_crops_are_of_the_songs_and_of_the_generator():

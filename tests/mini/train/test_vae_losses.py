@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from acestep.mini.measures import spectral_error
-from acestep.mini.train.vae_losses import SIZES, low_band, mr_stft, signal_to_distortion
+from acestep.mini.train.vae_losses import (
+    SIZES,
+    low_band,
+    mr_stft,
+    onset_error,
+    signal_to_distortion,
+)
 
 
 def noise(seed: int) -> torch.Tensor:
@@ -57,3 +63,18 @@ def test_distortion_is_in_decibels_and_blind_to_loudness():
     one, other = noise(0), noise(1)
     made = 0.5 * (one + 0.1 * other)
     assert signal_to_distortion(made, one) == pytest.approx(20, abs=0.5)
+
+
+def clicks(every: int) -> torch.Tensor:
+    audio = 1e-3 * noise(0)
+    audio[:, :, ::every] += 0.5
+    return audio
+
+
+def test_onsets_are_missed_where_they_are_late_or_blurred_whatever_the_phase():
+    beats = clicks(6_000)
+    assert onset_error(beats, beats) == 0
+    assert onset_error(-beats, beats) == 0
+    late, blurred = beats.roll(2_000, 2), beats.cumsum(2).clamp(-0.02, 0.02)
+    assert onset_error(late, beats) > 1 and onset_error(blurred, beats) > 0.5
+    assert onset_error(beats.requires_grad_(), torch.zeros_like(beats)).isfinite()

@@ -23,7 +23,7 @@ from acestep.mini.train.config import StageConfig
 from acestep.mini.train.loop import load_means, run
 from acestep.mini.train.vae_data import Pool, crops, held_out_songs, training_song
 from acestep.mini.train.vae_forward import decode, encode
-from acestep.mini.train.vae_losses import low_band, mr_stft, signal_to_distortion
+from acestep.mini.train.vae_losses import low_band, mr_stft, onset_error, signal_to_distortion
 from acestep.mini.train.vae_scale import scale_latents
 from acestep.mini.train.vae_shapes import HOP, build_vae, trained_parameters
 from acestep.mini.train.vae_start import start_vae
@@ -54,8 +54,11 @@ class DecoderConfig(VaeConfig):
     """Train the decoder alone; the first run freezes the encoder."""
 
     rate: float = knob(6e-4, "Learning rate.", gt=0)
-    noise: float = knob(0.2, "Noise on the latents, as a share of their deviation.", ge=0)
+    noise: float = knob(0.1, "Noise on the latents, as a share of their deviation.", ge=0)
     context: int = knob(3, "Frames on either side of a clip that do not count.", ge=1)
+    refresh: int = knob(2, "Steps after which one of the songs is replaced.", ge=1)
+    sampled: float = knob(0.5, "Share of songs that sampled instruments play.", ge=0, le=1)
+    onsets: float = knob(0.3, "Weight of the onset strengths in the loss.", ge=0)
 
 
 def train(config: VaeConfig, begun: float | None = None) -> Iterator[Event]:
@@ -114,7 +117,7 @@ class DecoderStage:
 
     name = "decoder"
 
-    def __init__(self, config: VaeConfig) -> None:
+    def __init__(self, config: DecoderConfig) -> None:
         self.config = config
         self.device = choose_device(config.device)
         folder = config.resume / "vae"
@@ -132,7 +135,7 @@ class DecoderStage:
     @torch.no_grad()
     def _song(self, number: int) -> tuple[Tensor, Tensor]:
         """A song's audio ``[2, n]`` and latents ``[T, 64]``."""
-        audio = training_song(number, self.config.seconds)
+        audio = training_song(number, self.config.seconds, self.config.sampled)
         audio = audio[:, : audio.shape[1] // HOP * HOP]
         return audio, encode(self.vae, audio[None].to(self.device))[0]
 
@@ -153,7 +156,8 @@ class DecoderStage:
         noise = self._deviation * noise_like(latents, config.noise, rng)
         inner = slice(HOP * context, -HOP * context)
         made = decode(self.vae, latents + noise, vars(torch)[config.precision])[..., inner]
-        return mr_stft(made, target) + config.low * low_band(made, target)
+        distance = mr_stft(made, target) + config.low * low_band(made, target)
+        return distance + config.onsets * onset_error(made, target)
 
     def evaluate(self) -> dict[str, float]:
         """Held-out songs through the autoencoder."""

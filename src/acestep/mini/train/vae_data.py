@@ -16,6 +16,8 @@ from acestep.mini.soundfont import has_fluidsynth, render_soundfont
 from acestep.mini.styles import STYLES
 
 SAMPLED = 0.4  # share of songs with sampled instruments, where FluidSynth is installed
+RARE = 0.3  # of those, the share in styles whose sampled sound is farthest from the corpus's:
+RARE_STYLES = ("musicbox", "chiptune")  # bells two octaves above the others, and leads that buzz
 STEMS = 0.15  # of the others, the share of which only some parts are heard
 GATED = 0.1  # share of songs with a stretch of silence
 QUIETEST = 15.0  # dB that a song may be quieter than it was rendered
@@ -40,11 +42,16 @@ class Pool(Generic[Held]):
         return [self._held[slot][1] for slot in range(self._size)]
 
 
-def training_song(number: int, seconds: float) -> Tensor:
-    """Song ``number``: ``[2, n]`` float32, some of them quieter, with gaps, or stems alone."""
+def training_song(number: int, seconds: float, sampled: float = SAMPLED) -> Tensor:
+    """Song ``number``: ``[2, n]`` float32, some of them quieter, with gaps, or stems alone.
+
+    ``sampled`` is the share of songs that sampled instruments play.
+    """
     rng = np.random.default_rng([number, 1])
     song = compose(number, seconds)
-    if rng.random() < SAMPLED and has_fluidsynth():
+    if rng.random() < sampled and has_fluidsynth():
+        if rng.random() < RARE:
+            song = compose(number, seconds, style=RARE_STYLES[number % len(RARE_STYLES)])
         audio = render_soundfont(song)
     elif rng.random() < STEMS:
         parts = list(render_parts(song).values())

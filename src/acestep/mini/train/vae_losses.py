@@ -10,6 +10,7 @@ from torch import Tensor
 SIZES = (2048, 1024, 512, 256, 128)  # of the Fourier transforms; the hop is a quarter
 QUIETEST = 1e-3  # what is below counts as silence (a sine of 1 has √n / 4)
 LOW = 32  # samples a low-band sample is the mean of: up to some 700 Hz
+ONSET_WINDOW, ONSET_HOP = 1024, 480  # as onsets are measured
 
 
 def mr_stft(decoded: Tensor, original: Tensor) -> Tensor:
@@ -26,6 +27,20 @@ def low_band(decoded: Tensor, original: Tensor) -> Tensor:
     """Relative L1 of the waveforms below some 700 Hz, where the ear and the beat need phase."""
     a, b = F.avg_pool1d(decoded, LOW), F.avg_pool1d(original, LOW)
     return (a - b).abs().mean() / (b.abs().mean() + 1e-3)
+
+
+def onset_error(decoded: Tensor, original: Tensor) -> Tensor:
+    """Relative L1 of the onset strengths (rises of log magnitudes, 100 a second) of mono clips."""
+    window = _window(ONSET_WINDOW, original.device)
+    clips = torch.cat([decoded, original]).mean(1)
+    levels = torch.stft(clips, ONSET_WINDOW, ONSET_HOP, window=window, return_complex=True)
+    power = levels.real.square() + levels.imag.square()
+    made, there = (power + 1e-6).sqrt().chunk(2)
+    loudest = there.amax((1, 2), keepdim=True).clamp_min(1.0)
+    made, there = (
+        (50 * side / loudest).log1p().diff(dim=2).clamp_min(0).sum(1) for side in (made, there)
+    )
+    return (made - there).abs().mean() / (there.mean() + 1.0)
 
 
 def signal_to_distortion(decoded: Tensor, original: Tensor) -> float:

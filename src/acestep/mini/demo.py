@@ -64,7 +64,7 @@ class Size:
     lesson: Lesson = field(default_factory=Lesson)
     clips: int = 4
     clip_seconds: float = 10.24
-    left: float = 0.8
+    left: float = 0.9
 
 
 def demo(root: Path, size: Size | None = None) -> Generator[Event, None, None]:

@@ -12,10 +12,12 @@ from acestep.adapters.mount import disabled
 from acestep.model.flow import frame_losses, predicted_velocity
 from acestep.processes import share_out
 from acestep.speed.attention import clip_lengths
+from acestep.speed.padding import together, upload
 from acestep.speed.sharding import is_sharded
 from acestep.training.batches import Batch, gather, groups, patches_of
 from acestep.training.draws import draw_sample, epoch_order, grouped_order, seed_dropout
 from acestep.training.session import Session
+from acestep.training.untagged import Untagged
 
 _INPUTS = ("data", "noise", "time", "condition", "context")
 
@@ -40,8 +42,8 @@ def add_gradients(session: Session, step: int) -> Tensor:
     mine = shares[session.processes.rank]
     session.learner.train()
     loss = torch.zeros((), device=session.device)
-    for together in mine:
-        loss += _add_gradients_of(session, members, together, step)
+    for positions in mine:
+        loss += _add_gradients_of(session, members, positions, step)
     if is_sharded(session.transformer):
         for _ in range(max(map(len, shares)) - len(mine)):
             _pass(session, members, [0], step, 0.0)
@@ -80,40 +82,38 @@ def members_of(session: Session, step: int) -> list[int]:
 
 def summed_loss(session: Session, members: list[int], positions: list[int], step: int) -> Tensor:
     """The sum of the mean losses of some of a step's clips, which go through the model together."""
-    batch = drawn_batch(session, members, positions, step)
-    with clip_lengths(session.transformer, batch.patches, batch.conditions):
-        return _loss(session, vars(batch))
+    return _batch_loss(session, drawn_batch(session, members, positions, step))
 
 
-def kept_loss(session: Session, members: list[int], positions: list[int], step: int) -> Tensor:
-    """How far the same clips, at the same draws, have come from the base where the tag is missing:
-    the sum of the mean squares (:mod:`acestep.training.untagged`). A clip without a tag counts
-    nothing."""
-    batch = drawn_batch(session, members, positions, step, tagged=False)
+def kept_loss(session: Session, batch: Batch) -> Tensor:
+    """How far clips whose prompts lack the tag (:func:`without_tag`) have come from the base: the
+    sum of the mean squares (:mod:`acestep.training.untagged`)."""
     transformer, inputs = session.transformer, [vars(batch)[name] for name in _INPUTS]
     with clip_lengths(transformer, batch.patches, batch.conditions), session.autocast():
         with torch.no_grad(), disabled(transformer):
             base = predicted_velocity(transformer, *inputs)
         velocity = predicted_velocity(transformer, *inputs)
-    squares = (velocity - base).square().mean(dim=2)
-    told = [float(_untagged(session, members[position]) is not None) for position in positions]
-    return (squares * batch.weights * squares.new_tensor(told)[:, None]).sum()
+    return ((velocity - base).square().mean(dim=2) * batch.weights).sum()
 
 
-def _untagged(session: Session, place: int) -> Tensor | None:
-    return None if session.untagged is None else session.untagged.of(place)
+def without_tag(untagged: Untagged, batch: Batch, places: list[int], nothing: Tensor) -> Batch:
+    """The same clips and draws with prompts that lack the tag; a clip that has none counts
+    nothing. ``places`` are theirs among the clips that are trained on."""
+    found = [untagged.of(place) for place in places]
+    conditions = [nothing if own is None else own for own in found]
+    told = torch.tensor([float(own is not None) for own in found])
+    return replace(
+        batch,
+        condition=together(conditions),
+        conditions=tuple(each.shape[1] for each in conditions),
+        weights=batch.weights * upload(told, batch.weights.device)[:, None],
+    )
 
 
-def drawn_batch(
-    session: Session, members: list[int], positions: list[int], step: int, *, tagged: bool = True
-) -> Batch:
-    """Some of a step's clips with their draws; the dropout's random numbers are set for them.
-
-    Not ``tagged``, with prompts that lack the tag, none of which is dropped.
-    """
+def drawn_batch(session: Session, members: list[int], positions: list[int], step: int) -> Batch:
+    """Some of a step's clips with their draws; the dropout's random numbers are set for them."""
     config, plan = session.config, session.plan
-    places = [members[position] for position in positions]
-    clips = [session.split.train[place].to(session.device) for place in places]
+    clips = [session.split.train[members[position]].to(session.device) for position in positions]
     draws = [
         draw_sample(
             plan.law, clip.latents.shape[1:], plan.condition_dropout, config.seed, step, position
@@ -121,13 +121,6 @@ def drawn_batch(
         for clip, position in zip(clips, positions, strict=True)
     ]
     seed_dropout(config.seed, step, positions[0])
-    if not tagged:
-        kept = [_untagged(session, place) for place in places]
-        clips = [
-            clip if own is None else replace(clip, condition=own)
-            for clip, own in zip(clips, kept, strict=True)
-        ]
-        draws = [replace(draw, drop_condition=False) for draw in draws]
     return gather(clips, draws, session.null_condition, session.patch)
 
 
@@ -147,13 +140,23 @@ def _pass(
     session: Session, members: list[int], positions: list[int], step: int, share: float
 ) -> Tensor:
     """Add a share of some clips' gradients; returns that share of their loss."""
-    loss = summed_loss(session, members, positions, step) * share
+    batch = drawn_batch(session, members, positions, step)
+    loss = _batch_loss(session, batch) * share
     loss.backward()
-    if session.untagged is None:
+    untagged = session.untagged
+    if untagged is None:
         return loss.detach()
-    kept = kept_loss(session, members, positions, step) * (session.untagged.weight * share)
+    seed_dropout(session.config.seed, step, positions[0])
+    places = [members[position] for position in positions]
+    batch = without_tag(untagged, batch, places, session.null_condition)
+    kept = kept_loss(session, batch) * (untagged.weight * share)
     kept.backward()
     return (loss + kept).detach()
+
+
+def _batch_loss(session: Session, batch: Batch) -> Tensor:
+    with clip_lengths(session.transformer, batch.patches, batch.conditions):
+        return _loss(session, vars(batch))
 
 
 def _loss(session: Session, batch: Mapping[str, Any]) -> Tensor:

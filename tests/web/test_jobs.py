@@ -125,6 +125,14 @@ def test_a_pid_that_is_anothers_by_now_is_not_taken_for_the_job(jobs):
         assert job.state() == "lost"
 
 
+def test_a_job_that_has_ended_is_not_killed_though_its_runner_still_exits(jobs):
+    job = jobs.submit(["models"])
+    until(jobs, job, "done")
+    began = psutil.Process().create_time()
+    write_json(job.folder / PROCESS, {"runner": {"pid": os.getpid(), "began": began}})
+    assert job.processes() == [] and jobs.cancel(job.id) and jobs.kill(job.id).state() == "done"
+
+
 def test_a_training_goes_on_where_it_was(jobs, tmp_path):
     job = jobs.submit(["train", str(tmp_path / "no"), "-o", "run"], title="jazz")
     until(jobs, job, "failed")

@@ -101,7 +101,12 @@ class Job:
         return code if isinstance(code, int) else 1
 
     def processes(self) -> list[psutil.Process]:
-        """Those of its processes that live, the runner first: it passes a SIGTERM on."""
+        """Those of its processes that live, the runner first: it passes a SIGTERM on.
+
+        None once it has ended: a runner that wrote that down has only to exit.
+        """
+        if self.code() is not None:
+            return []
         record = _read(self.folder / PROCESS) or {}
         found = [_alive(record.get(name)) for name in ("runner", "verb")]
         return [process for process in found if process is not None]

@@ -104,7 +104,8 @@ class Jobs:
         if family:
             psutil.wait_procs(family, timeout=10)
             with reported(job.folder):
-                _write_end(job, -signal.SIGKILL)
+                if job.code() is None:  # it may have ended by itself meanwhile
+                    _write_end(job, -signal.SIGKILL)
         return job
 
     def move(self, id: str, steps: int) -> Job:

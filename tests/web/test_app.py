@@ -1,6 +1,7 @@
 """The studio as it is served: pages, languages, widths, keyboard, files, jobs that outlive it."""
 
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -172,3 +173,15 @@ def test_the_train_page_says_what_a_start_will_take_for_any_card(tmp_path):
     html, rank = recommended(workspace, "tensors", "8GB", "en", ("rank", "gpu"))[:2]
     assert "a card with 8 GB" in html and "Disk" in html and rank == 2
     assert "toaster" in recommended(workspace, "tensors", "toaster", "ko", ())[0]
+
+
+def test_a_dry_run_that_crashes_is_said_in_a_line(tmp_path, monkeypatch):
+    crashes = tmp_path / "crashes"
+    program = "print('{\"event\": \"te', end=''); {}['the last words']"
+    crashes.write_text(f"#!{sys.executable}\n{program}\n")
+    crashes.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(crashes))
+    workspace = Workspace.open([tmp_path])
+    html = outlook_html(workspace, {"tensors": "tensors", "output": "runs/a"})
+    assert "dry-run ended with 1" in html and "KeyError: &#x27;the last words&#x27;" in html
+    assert "Traceback" not in html

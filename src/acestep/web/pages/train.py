@@ -125,12 +125,14 @@ def outlook_html(workspace: Workspace, values: dict[str, Any]) -> str:
     # In a process of its own: the steps that it times would leave a card's memory with this one
     command = [sys.executable, "-m", "acestep", *words, "--json"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-    events = [from_json(line) for line in done.stdout.splitlines()]
+    whole = done.stdout.rpartition("\n")[0]  # a process that is killed leaves half a line
+    events = [from_json(line) for line in whole.splitlines()]
     for event in events:
         if isinstance(event, Failed):
             return problem_html((event.message, event.hint))
     if done.returncode:
-        return problem_html((f"acestep train --dry-run ended with {done.returncode}", done.stderr))
+        last = (done.stderr.strip().splitlines() or [""])[-1]  # of a traceback: what went wrong
+        return problem_html((f"acestep train --dry-run ended with {done.returncode}", last))
     # What comes before is the command line's about unusual values, which the controls say too
     events = list(dropwhile(lambda event: not isinstance(event, Started), events))
     told = "\n".join(event.text for event in events if isinstance(event, Text))

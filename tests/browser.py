@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+SLOW = 180_000  # ms: what a browser waits for on a machine with too much to do
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 
@@ -23,7 +24,9 @@ def chromium():
         pytest.skip("chromium is not installed: apt-get install chromium")
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = running.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=SLOW
+        )
         yield browser
         browser.close()
 
@@ -32,6 +35,7 @@ def chromium():
 def opened(browser, file: Path, width: int = 1280, scheme: str = "light") -> Iterator:
     """A page from a file; afterwards it must have asked for nothing else and said no error."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    page.set_default_timeout(SLOW)
     asked, said = [], []
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: said.append(str(error)))

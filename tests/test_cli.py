@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def acestep(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         env=environment,
-        timeout=120,
+        timeout=300,
         **options,
     )
 
@@ -67,7 +68,8 @@ def test_done_is_0_and_says_what_was_left_out(capsys):
     assert main(["scan", "songs"], verbs={"scan": counting}) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert out.splitlines()[-1] == "done in 0.0 s: dataset.json (songs 2, skipped 1)"
+    took, end = out.splitlines()[-1].split(" s: ")
+    assert took.startswith("done in ") and end == "dataset.json (songs 2, skipped 1)"
 
 
 def test_wrong_usage_is_2_with_every_mistake_on_stderr(capsys):
@@ -190,11 +192,12 @@ def test_values_outside_the_guides_ranges_are_mentioned_once_and_run(capsys):
         yield events.Finished("train", "runs/jazz")
 
     assert main(["train", "t", "--epochs", "5", "--rank", "300"], verbs={"train": train}) == 0
-    assert capsys.readouterr().out.splitlines() == [
+    *warnings, end = capsys.readouterr().out.splitlines()
+    assert warnings == [
         "warning: --rank 300 is outside the guide's 8–256",
         "warning: --epochs 5 is outside the guide's 100–2000",
-        "done in 0.0 s: runs/jazz",
     ]
+    assert end.startswith("done in ") and end.endswith(" s: runs/jazz")
     assert main(["train", "t"], verbs={"train": train}) == 0
     assert "warning" not in capsys.readouterr().out
 
@@ -272,7 +275,8 @@ def test_a_terminal_gets_bars_with_rate_and_time_left():
     os.close(leader)
     assert process.returncode == 0
     shown = text.decode()
-    assert "━" in shown and "4/8" in shown and "/s" in shown and "00:0" in shown
+    assert "━" in shown and "4/8" in shown and "4.wav" in shown
+    assert re.search(r"\d(/s| s each)", shown) and re.search(r"\d\d:\d\d", shown)
     assert "done in" in shown
 
 
@@ -437,15 +441,14 @@ def test_songs_are_scanned_edited_and_shown(tmp_path):
 
 
 def test_of_several_processes_one_speaks(tmp_path):
-    launch = ["--cpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    launch = ["--standalone", "--nproc-per-node", "2", "-m", "acestep", "models"]
     done = subprocess.run(
-        [sys.executable, "-m", "accelerate.commands.launch", *launch, "-m", "acestep", "models"],
+        [sys.executable, "-m", "torch.distributed.run", *launch],
         capture_output=True,
         text=True,
         env=ENVIRONMENT,
         cwd=tmp_path,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert sum(line.startswith("mini ") for line in done.stdout.splitlines()) == 1

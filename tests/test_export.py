@@ -410,7 +410,7 @@ def test_a_full_disk_while_merging(run, tmp_path):
         "list(export(ExportConfig(run=run, output=out, format='merged')))\n"
     )
     command = [sys.executable, "-c", code, str(run), str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert "RunError: cannot write to" in done.stderr, done.stderr
     assert list(tmp_path.iterdir()) == []
 

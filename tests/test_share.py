@@ -41,7 +41,7 @@ def acestep(hub: Hub, *words: str, token: str = TOKEN) -> tuple[int, list[dict],
     home = {"HF_ENDPOINT": hub.address, "HF_TOKEN": token, "HF_HUB_DISABLE_XET": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "acestep", "share", *words, "--json"],
-        env={**os.environ, **home}, capture_output=True, text=True, timeout=120,
+        env={**os.environ, **home}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 

@@ -40,7 +40,7 @@ def test_with_a_password_it_may_be_reached_from_elsewhere():
 
 def run(*flags: str) -> tuple[int, list[dict], str]:
     words = [sys.executable, "-m", "acestep", "studio", *flags, "--json"]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
@@ -74,7 +74,7 @@ def test_who_does_not_log_in_sees_nothing(tmp_path):
     import httpx
 
     (tmp_path / "song.txt").write_text("secret")
-    with running_studio(tmp_path, "--auth", "me:pass:word") as studio, httpx.Client() as client:
+    with running_studio(tmp_path, "--auth", "me:pass:word") as studio, httpx.Client(timeout=120) as client:
         base = studio.url.rstrip("/")
         paths = ("/config", "/gradio_api/info", f"/gradio_api/file={tmp_path}/song.txt")
         assert {path: client.get(base + path).status_code for path in paths} == dict.fromkeys(

@@ -163,7 +163,7 @@ def hear(page, number):
     heard = f"{side}.ended || {side}.currentTime > 0.55 * {side}.duration"
     if number == 2:  # and the page knows it
         heard = "!document.querySelector('.sides button:disabled')"
-    for _ in range(600):  # the page's policy forbids Playwright's own way of waiting
+    for _ in range(3600):  # the page's policy forbids Playwright's own way of waiting
         if page.evaluate(heard):
             return
         page.wait_for_timeout(50)

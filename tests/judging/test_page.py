@@ -171,7 +171,12 @@ def test_clips_that_are_gone_are_gaps_that_are_named(tmp_path):
 )
 def test_whatever_is_missing_the_page_is_whole(folder, change):
     report = {**numbers(), **change}
-    Reader(page(laid_out(report, folder), folder))
+    read = Reader(page(laid_out(report, folder), folder))
+    said = "".join(read.texts)
+    assert len(read.named("h1")) == 1 and len(read.named("section")) >= 5
+    headline = "lone" if "verdict" in change else "It learned your style: use epoch_20"
+    for words in (headline, "song 0.flac", "record more", "attention+mlp"):  # the rest is there
+        assert words in said
 
 
 def test_a_page_holds_as_much_as_it_can(tmp_path):
@@ -215,11 +220,14 @@ def test_a_yes_to_copying_is_no_good_news(answer, number, kind):
 # In a browser
 
 
-def test_every_player_plays_and_one_at_a_time(folder, chromium):  # noqa: F811
-    with opened(chromium, folder / "report.html") as page:
+def test_every_player_plays_and_one_at_a_time(tmp_path, chromium):  # noqa: F811
+    write_report(tmp_path, evaluation(tmp_path, seconds=8.0, prompts=1))
+    with opened(chromium, tmp_path / "report.html") as page:
         page.wait_for_function(
             "() => [...document.querySelectorAll('audio')].every((one) => one.readyState >= 1)"
         )
+        # a clip takes two minutes: however slowly this goes on, none comes to its end
+        page.evaluate("document.querySelectorAll('audio').forEach((one) => one.playbackRate /= 16)")
         base, adapter = (page.locator("#listen .player").nth(n) for n in (0, 1))
         playing = "[...document.querySelectorAll('audio')].filter((one) => !one.paused).length"
         place = (
@@ -249,6 +257,11 @@ def test_the_grid_shows_what_plays_above(folder, chromium):  # noqa: F811
             ".style.left) > 0",
             arg=key,
         )
+        moved = page.evaluate(
+            "[...document.querySelectorAll('.player')].filter((one) => "
+            "parseFloat(one.querySelector('.here').style.left) > 0).map((one) => one.dataset.clip)"
+        )
+        assert set(moved) == {key} and len(moved) >= 2, "everywhere it is shown, and nothing else"
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -1,3 +1,5 @@
+import weakref
+
 import pytest
 import torch
 
@@ -35,5 +37,14 @@ def test_precision_by_device_and_by_name():
         choose_dtype(torch.device("cpu"), "int8")
 
 
-def test_freeing_memory_works_on_any_device():
-    free_memory(choose_device())
+@pytest.mark.parametrize(("name", "asked"), [("cpu", []), ("cuda", ["cuda"]), ("mps", ["mps"])])
+def test_freeing_memory_works_on_any_device(name, asked, monkeypatch):
+    emptied = []
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("cuda"))
+    monkeypatch.setattr(torch.mps, "empty_cache", lambda: emptied.append("mps"))
+    knot = torch.nn.Linear(2, 2)
+    knot.itself = [knot]  # only a search for such knots finds that nobody holds it
+    kept = weakref.ref(knot.weight)
+    del knot
+    free_memory(torch.device(name))
+    assert kept() is None and emptied == asked

@@ -74,7 +74,8 @@ def test_who_does_not_log_in_sees_nothing(tmp_path):
     import httpx
 
     (tmp_path / "song.txt").write_text("secret")
-    with running_studio(tmp_path, "--auth", "me:pass:word") as studio, httpx.Client(timeout=120) as client:
+    patient = httpx.Client(timeout=120)
+    with running_studio(tmp_path, "--auth", "me:pass:word") as studio, patient as client:
         base = studio.url.rstrip("/")
         paths = ("/config", "/gradio_api/info", f"/gradio_api/file={tmp_path}/song.txt")
         assert {path: client.get(base + path).status_code for path in paths} == dict.fromkeys(

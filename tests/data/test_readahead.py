@@ -117,7 +117,7 @@ def test_a_process_that_breaks_is_an_error_of_its_file_alone(songs, workers):
         streams = readers.streams([Cut(songs[0])] + [Cut(songs[1])] * 5)
         blocks = next(streams)
         next(blocks)
-        for process in readers._processes._all:
+        for process in list(readers._processes._all):  # their threads change it meanwhile
             process._process.send_signal(signal.SIGKILL)
         with pytest.raises(AudioError, match="killed by signal 9") as caught:
             list(blocks)
@@ -149,14 +149,34 @@ def test_a_process_that_cannot_be_started_is_an_error_of_every_file(songs, monke
 
 
 def test_leaving_early_ends_every_process_at_once(songs):
-    threads = threading.active_count()
     with ReadAhead(2, held=1) as readers:
         next(next(readers.streams([Cut(songs[0])] * 6)))
         processes = [each._process for each in readers._processes._all]
-        started = time.monotonic()
-    assert time.monotonic() - started < 5
-    assert processes and all(process.poll() is not None for process in processes)
-    assert threading.active_count() == threads
+    # none was waited for until it had read its file
+    assert processes and all(process.returncode == -signal.SIGKILL for process in processes)
+    assert len(readers._threads) == 2 and not any(one.is_alive() for one in readers._threads)
+    assert readers._processes._all == []
+
+
+def test_leaving_ends_also_a_process_that_is_just_being_started(songs, monkeypatch):
+    begins, goes_on, started, put = threading.Event(), threading.Event(), [], []
+
+    class Slow(readahead._Process):
+        def __init__(self):
+            begins.set()
+            goes_on.wait(120)
+            super().__init__()
+            started.append(self._process)
+
+    monkeypatch.setattr(readahead, "_Process", Slow)
+    monkeypatch.setattr(readahead._Supply, "put", lambda self, answers, item: put.append(item))
+    readers = ReadAhead(1, held=1)
+    with readers:
+        threading.Thread(target=lambda: next(readers.streams([Cut(songs[0])])), daemon=True).start()
+        assert begins.wait(120)
+        threading.Timer(0.2, goes_on.set).start()
+    assert [process.returncode for process in started] == [-signal.SIGKILL]
+    assert not any(isinstance(item, np.ndarray) for item in put), "it read on, for nobody"
 
 
 ORPHANS = """

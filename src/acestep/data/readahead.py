@@ -29,6 +29,7 @@ HELD = 2**30  # bytes of decoded audio that may wait: 47 minutes of stereo
 BLOCK_BYTES = 10 * 48_000 * 2 * 4  # a block of stream_audio
 MOST = 16  # processes; more than one device can use
 _TICK = 0.2  # seconds between looks whether it is over
+_PATIENCE = 10.0  # seconds for a process that closed its pipes to end
 
 Item = np.ndarray | AudioFacts | AudioError | None  # None: the end of a file
 
@@ -201,8 +202,8 @@ class _Process:
 
     def ended(self) -> str:
         """How it ended, in words."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(1)
+        with suppress(subprocess.TimeoutExpired):  # its pipes close a moment before it has ended
+            self._process.wait(_PATIENCE)
         code = self._process.poll()
         self.end()
         if code is not None and code < 0:
@@ -226,6 +227,8 @@ class _Processes:
     def __init__(self) -> None:
         self._all: list[_Process] = []
         self._idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._over = False
+        self._lock = threading.Lock()  # for both: none is started that the end would miss
 
     def take(self) -> _Process:
         """One that is idle, or a new one."""
@@ -235,8 +238,11 @@ class _Processes:
                 if process.is_alive():
                     return process
                 self.drop(process)
-        process = _Process()
-        self._all.append(process)
+        with self._lock:
+            if self._over:
+                raise _Ended
+            process = _Process()
+            self._all.append(process)
         return process
 
     def give_back(self, process: _Process) -> None:
@@ -249,7 +255,9 @@ class _Processes:
         process.close()
 
     def end(self) -> None:
-        """End all; who waits for an answer of theirs gets none."""
+        """End all; who waits for an answer of theirs gets none, and no more are started."""
+        with self._lock:
+            self._over = True
         for process in list(self._all):
             process.end()
 

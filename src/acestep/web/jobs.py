@@ -97,6 +97,9 @@ class Jobs:
         """End a job that does not stop when asked, with every process it started."""
         job = self.get(id)
         processes = job.processes()
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()  # or it may start another after they were counted
         family = {child for process in processes for child in _children(process)} | {*processes}
         for each in family:
             with suppress(psutil.NoSuchProcess):

@@ -121,7 +121,8 @@ def status_html(workspace: Workspace, job: Job, language: str) -> str:
             f'aria-valuemax="100"><div style="width:{share}%"></div></div>'
         )
     parts.append("</div>")
-    problem = trouble(followed, language)
+    # What it says of a failure is whole only once it has ended: the state was asked before
+    problem = None if state in ("waiting", "running") else trouble(followed, language)
     if problem:
         parts.append(problem_html(problem))
     return "\n".join(parts)

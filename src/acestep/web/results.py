@@ -1,6 +1,7 @@
 """Pieces that the Generate page asked for, as they lie in their folder."""
 
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def orders(
     except ValueError as error:
         raise ConfigError([f"--seed {values.get('seed')}: must be a whole number"]) from error
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    folder = workspace.home / FOLDER / f"{stamp}-{time.time_ns() % 1000:03d}"
+    folder = workspace.home / FOLDER / f"{stamp}-{uuid.uuid4().hex[:6]}"
     jobs = []
     for adapters in (False, True) if both else (True,):
         name = f"{first}_{'on' if adapters else 'off'}.flac" if both else f"{first}.flac"
@@ -48,7 +49,8 @@ def made_by(job: Job | None) -> list[Path]:
     for flag in ("--output", "-o"):
         if flag in words:
             folder = Path(words[words.index(flag) + 1]).parent
-            return sorted(folder.glob("*.flac"), key=_place)
+            # Those with a dot are still being written
+            return sorted(folder.glob("[!.]*.flac"), key=_place)
     return []
 
 

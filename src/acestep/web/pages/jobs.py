@@ -96,9 +96,10 @@ def details_html(workspace: Workspace, id: str, language: str) -> str:
         job = workspace.jobs.get(id.strip())
     except AceStepError as error:
         return problem_html(error)
+    state = job.state()  # before its events: of a job that has ended they are all there
     followed = workspace.following.of(job)
     lines = [line for line in map(plain, followed.events[-2 * _LINES :]) if line]
-    problem = trouble(followed, language)
+    problem = None if state in ("waiting", "running") else trouble(followed, language)
     parts = [problem_html(problem)] if problem else []
     share = round(100 * followed.share())
     parts.append(
@@ -139,9 +140,11 @@ def _watching(workspace: Workspace) -> Any:
         from acestep.events import to_json
 
         job = workspace.jobs.get(id)
+        state = job.state()  # before its events: of a job that has ended they are all there
         followed = workspace.following.of(job)
-        events = [to_json(event) for event in followed.events[int(after) :]]
-        return {"state": job.state(), "events": events, "next": len(followed.events)}
+        so_far = list(followed.events)  # another page may read on meanwhile
+        events = [to_json(event) for event in so_far[int(after) :]]
+        return {"state": state, "events": events, "next": len(so_far)}
 
     return watch_job
 

@@ -1,6 +1,7 @@
 """From a page's values to a job: paths within the roots, the rest as the command line has it."""
 
 import json
+import time
 
 import pytest
 
@@ -88,6 +89,7 @@ def test_an_order_is_a_job_of_its_page(workspace):
     job = order(workspace, "models", {}, "What is there", "service")
     assert (job.words, job.title, job.page) == (("models",), "What is there", "service")
     assert [one.id for one in workspace.jobs.all()] == [job.id]
-    while job.state() == "running":
-        pass
+    deadline = time.monotonic() + 600
+    while job.state() == "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert job.state() == "done", job.log()

@@ -48,6 +48,7 @@ def test_seeds_in_a_row_each_with_adapters_off_and_on(workspace):
 def test_the_pieces_of_an_order_are_found_by_one_of_its_jobs(piece, tmp_path):
     (piece.parent / "10.flac").touch()
     (piece.parent / "7.mp3").touch()
+    (piece.parent / ".tmp-abcdefgh.flac").touch()  # one that is being written
     for which in ("on", "off"):
         (piece.parent / f"9_{which}.flac").touch()
     job = Job(tmp_path, ("generate", "--output", str(piece)), "", time.time(), 1.0)

@@ -17,7 +17,7 @@ def make_job(folder, *words) -> Job:
 
 def run(job: Job) -> int:
     words = [sys.executable, "-m", "acestep.web.runner", str(job.folder)]
-    return subprocess.run(words, timeout=120).returncode
+    return subprocess.run(words, timeout=600).returncode
 
 
 def test_it_runs_once_and_says_how_it_ended(tmp_path):

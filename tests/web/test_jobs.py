@@ -17,7 +17,9 @@ from acestep.errors import DatasetError, RunError
 from acestep.web.job_files import END, EVENTS, PROCESS, Job
 from acestep.web.jobs import Jobs
 
-LONG = ["generate", "--duration", "60", "--caption", "x", "-o"]
+# Four minutes of music: what is still under way when a test has looked, on any machine
+LONG = ["generate", "--duration", "240", "--caption", "x", "-o"]
+PATIENCE = 600.0  # seconds, for a machine with too much to do
 
 
 @pytest.fixture
@@ -30,12 +32,22 @@ def jobs(tmp_path):
 
 def until(jobs: Jobs, job: Job, *states: str) -> Job:
     """Let the queue go on until a job is in one of the states."""
-    for _ in range(600):
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
         jobs.advance()
         if job.state() in states:
             return job
         time.sleep(0.1)
     raise AssertionError(f"{job.words} is {job.state()} ({job.code()}): {job.log()}")
+
+
+def until_both_run(job: Job) -> list[psutil.Process]:
+    """Wait until a job's verb is written down beside its runner; runner and verb."""
+    deadline = time.monotonic() + PATIENCE
+    while len(found := job.processes()) < 2:
+        assert time.monotonic() < deadline and job.code() is None, job.log()
+        time.sleep(0.05)
+    return found
 
 
 def said(job: Job) -> list[dict]:
@@ -83,7 +95,7 @@ def test_a_killed_server_loses_nothing_and_the_next_one_goes_on(tmp_path):
         "import sys, time; from pathlib import Path; from acestep.web.jobs import Jobs\n"
         "jobs = Jobs(Path(sys.argv[1]), Path(sys.argv[2]))\n"
         "for name in 'ab': jobs.submit(['generate', '--duration', '8', '-o', name + '.wav'])\n"
-        "print('ready', flush=True); time.sleep(60)"
+        "print('ready', flush=True); time.sleep(600)"
     )
     words = [sys.executable, "-c", program, str(tmp_path / "jobs"), str(tmp_path)]
     server = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
@@ -100,7 +112,7 @@ def test_a_killed_server_loses_nothing_and_the_next_one_goes_on(tmp_path):
 
 def test_a_job_that_was_killed_is_lost_and_can_be_done_again(jobs):
     job = jobs.submit([*LONG, "a.wav"])
-    for process in job.processes():
+    for process in until_both_run(job):
         process.kill()
     until(jobs, job, "lost")
     again = jobs.again(job.id)
@@ -168,10 +180,11 @@ def test_damaged_folders_are_passed_over(jobs):
 
 def test_a_verb_whose_runner_was_killed_still_counts_and_can_be_stopped(jobs):
     job, next = jobs.submit([*LONG, "a.wav"]), jobs.submit([*LONG, "b.wav"])
-    while len(job.processes()) < 2:
-        time.sleep(0.05)
-    job.processes()[0].kill()
-    while len(job.processes()) > 1:
+    runner, verb = until_both_run(job)
+    runner.kill()
+    deadline = time.monotonic() + PATIENCE
+    while job.processes() != [verb]:
+        assert time.monotonic() < deadline, job.processes()
         time.sleep(0.05)
     jobs.advance()
     assert job.state() == "running" and next.state() == "waiting"

@@ -33,12 +33,18 @@ from acestep.web.words import language_of, say, t
 from acestep.web.workspace import Workspace
 
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# What is typed is kept, saved or given up one after the other, in the order in which it was asked
+IN_TURN: dict[str, Any] = {"concurrency_id": "typed", "concurrency_limit": 1}
+SEEN_IN_TURN: dict[str, Any] = {"concurrency_id": "seen", "concurrency_limit": 1}
+SHOW_AGAIN = "String(Math.random())"  # any other text than before
 FOLLOW_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class Form:
     """The components that show one song, and which file and song that is.
+
+    The song is shown whenever ``ask`` changes.
 
     What a save says stands apart from what a song is shown with, or a song that is shown late,
     after another window's or a job's change, would wipe it away.
@@ -53,6 +59,7 @@ class Form:
     saved: gr.HTML
     encoder: gr.Textbox
     song: gr.Textbox
+    ask: gr.Textbox
 
     @property
     def shown(self) -> list[Any]:
@@ -94,6 +101,7 @@ def build(workspace: Workspace) -> None:
     check.click(lights, path, told, api_name="check_dataset")
     scanning.starts(scan, "scan", {"songs": songs, "output": path, **settings}, api_name="scan")
     _loading(workspace, form, told, settings, [load.click, scanning.ended.change])
+    _showing(workspace, form)
     _editing(workspace, form)
     _following(workspace, form, labelling)
     _saving(workspace, path)
@@ -177,8 +185,8 @@ def _form(path: Any) -> Form:
         elem_id="dataset-encoder", elem_classes="mono",
     )  # fmt: skip
     saved = gr.HTML(elem_id="dataset-saved", padding=False)
-    song = gr.Textbox(visible=False)
-    return Form(path, number, table, fields, player, notice, saved, encoder, song)
+    song, ask = gr.Textbox(visible=False), gr.Textbox(visible=False)
+    return Form(path, number, table, fields, player, notice, saved, encoder, song, ask)
 
 
 def _loading(
@@ -197,13 +205,19 @@ def _loading(
     for start, name in zip(starts, ({"api_name": "load_dataset"}, HIDDEN), strict=True):
         step = start(load, form.path, [form.table, form.number, told], **name)
         step = step.then(read, form.path, list(settings.values()), **HIDDEN)
-        _show_after(workspace, form, step)
+        _show_after(form, step)
 
 
-def _show_after(workspace: Workspace, form: Form, step: Any) -> None:
+def _show_after(form: Form, step: Any) -> None:
+    step.then(None, None, form.ask, js=f"() => {SHOW_AGAIN}", **HIDDEN)
+
+
+def _showing(workspace: Workspace, form: Form) -> None:
     """Show the chosen song; then its sound and, since it takes longer, what the encoder sees.
 
-    Each stands for itself: Gradio copies a song for the player, which a full disk prevents.
+    Each stands for itself: Gradio copies a song for the player, which a full disk prevents. Whoever
+    wants a song shown asks for it here: there is one answer at a time, and the last is for the song
+    that is chosen then. Several at a time would overtake each other.
     """
 
     def show(file: str, number: float, request: gr.Request) -> list[Any]:
@@ -215,10 +229,10 @@ def _show_after(workspace: Workspace, form: Form, step: Any) -> None:
     def see(file: str, number: float) -> str:
         return encoder_text(workspace, file, int(number))
 
-    which = [form.path, form.number]
-    step = step.then(show, which, form.shown, **HIDDEN)
-    step.then(play, which, form.player, **HIDDEN)
-    step.then(see, which, form.encoder, **HIDDEN)
+    which, last = [form.path, form.number], {**HIDDEN, "trigger_mode": "always_last"}
+    step = form.ask.change(show, which, form.shown, **last)
+    step.then(play, which, form.player, **last)
+    step.then(see, which, form.encoder, **last, **SEEN_IN_TURN)
 
 
 def _editing(workspace: Workspace, form: Form) -> None:
@@ -250,22 +264,24 @@ def _editing(workspace: Workspace, form: Form) -> None:
     which, whose = [form.path, form.number], [form.path, form.song]
     typed = [*whose, *form.fields.values()]
     for field in form.fields.values():
-        field.input(keep, typed, form.saved, **HIDDEN, trigger_mode="always_last")
+        field.input(keep, typed, form.saved, **HIDDEN, **IN_TURN, trigger_mode="always_last")
         if isinstance(field, gr.Textbox):  # what is pasted by mouse is no input to Gradio
-            field.blur(keep, typed, form.saved, **HIDDEN, trigger_mode="always_last")
+            field.blur(keep, typed, form.saved, **HIDDEN, **IN_TURN, trigger_mode="always_last")
     form.table.select(_row_of, None, form.number, api_visibility="private")
     buttons["previous"].click(lambda f, n: step(f, n, -1), which, form.number, **HIDDEN)
     buttons["next"].click(lambda f, n: step(f, n, 1), which, form.number, **HIDDEN)
-    _show_after(workspace, form, form.number.change(lambda: "", None, form.saved, **HIDDEN))
+    form.number.change(
+        None, None, [form.saved, form.ask], js=f"() => ['', {SHOW_AGAIN}]", **HIDDEN
+    )
     handler = named(save, ["file", "song", *FIELDS], request=True)
     saved = buttons["save_changes"].click(
-        handler, typed, [form.table, form.saved], api_name="save_changes"
+        handler, typed, [form.table, form.saved], api_name="save_changes", **IN_TURN
     )
     saved.then(
         lambda file, song: encoder_text(workspace, file, song), whose, form.encoder,
-        **HIDDEN,
+        trigger_mode="always_last", **HIDDEN, **SEEN_IN_TURN,
     )  # fmt: skip
-    _show_after(workspace, form, buttons["drop"].click(drop, whose, form.saved, **HIDDEN))
+    _show_after(form, buttons["drop"].click(drop, whose, form.saved, **HIDDEN, **IN_TURN))
 
 
 def _following(workspace: Workspace, form: Form, labelling: Panel) -> None:
@@ -286,7 +302,7 @@ def _following(workspace: Workspace, form: Form, labelling: Panel) -> None:
     ticks = gr.Timer(FOLLOW_SECONDS).tick
     outputs = [form.table, form.number, seen]
     ticks(follow, [form.path, seen], outputs, **HIDDEN)
-    _show_after(workspace, form, labelling.ended.change(lambda: None, None, None, **HIDDEN))
+    labelling.ended.change(None, None, form.ask, js=f"() => {SHOW_AGAIN}", **HIDDEN)
 
 
 def _saving(workspace: Workspace, path: Any) -> None:

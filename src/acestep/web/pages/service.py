@@ -163,7 +163,10 @@ def _adapters(workspace: Workspace) -> None:
         shelf.use.input(use_lora, shelf.use, None, api_name="use_lora"),
         once.tick(lambda: gr.Timer(active=False), None, once, **HIDDEN),
     ):
-        step.then(show, None, [shelf.table, chosen, shelf.use], **HIDDEN)
+        # Not skipped while another is under way, whose answer may be older
+        step.then(
+            show, None, [shelf.table, chosen, shelf.use], trigger_mode="always_last", **HIDDEN
+        )
     shelf.table.select(_path_of, None, chosen, api_visibility="private")
     chosen.change(values_of, chosen, asked[1:], **HIDDEN)
 

@@ -291,7 +291,7 @@ def test_sigterm_ends_the_work_cleanly_with_130(tmp_path):
         with atomic(Path({str(tmp_path / "dataset.json")!r})) as temporary:
             temporary.write_text("half")
             yield Progress("scan", 0, 9)
-            time.sleep(60)
+            time.sleep(600)
     """
     (tmp_path / "dataset.json").write_text("before")
     with subprocess.Popen(

@@ -144,18 +144,13 @@ def test_a_killed_packing_is_taken_up_again(tmp_path):
     loose = tiny_tensors(tmp_path / "tensors", (400,) * 40)
     packed, whole = tmp_path / "packed", tmp_path / "whole"
     code = (
-        "import sys, pathlib\nfrom acestep import pack, PackConfig\n"
+        "import os, signal, sys\nfrom acestep import pack, PackConfig\n"
         "for event in pack(PackConfig(tensors=sys.argv[1], output=sys.argv[2], "
-        "shard_size='200kB')): print(event, flush=True)"
+        "shard_size='200kB')):\n"
+        "    if type(event).__name__ == 'Saved': os.kill(os.getpid(), signal.SIGKILL)"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, loose, packed], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "Saved" in line:
-                process.send_signal(signal.SIGKILL)
-                break
+    done = subprocess.run([sys.executable, "-c", code, loose, packed], timeout=300)
+    assert done.returncode == -signal.SIGKILL
     assert not (packed / "manifest.json").exists()
     with pytest.raises(TensorError, match="acestep pack has not finished|has not finished"):
         read_manifest(packed)

@@ -187,7 +187,7 @@ def test_a_folder_is_held_by_one_process_until_it_ends(tmp_path):
         from acestep.data.files import alone_in
         with alone_in(Path({str(tmp_path)!r})):
             print("held", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         """
     )
     other = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

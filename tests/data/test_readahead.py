@@ -190,7 +190,7 @@ next(next(stream))
 while len(readers._processes._all) < 2:
     time.sleep(0.01)
 print(*[each._process.pid for each in readers._processes._all], flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 

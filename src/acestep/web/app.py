@@ -106,6 +106,9 @@ class Server:
                 theme=theme(),
                 css=CSS,
                 footer_links=[],
+                # It has asked itself whether it started, with patience; no second time with none:
+                # a machine with too much to do does not answer within three seconds
+                _frontend=False,
             )
         except OSError as error:
             raise RunError(

@@ -7,7 +7,7 @@ stands on its own folder, so that a step that fails fails alone where it can.
 import re
 import resource
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,11 @@ from acestep.data.audio import read_audio
 from acestep.data.song import Dataset, Song, load_dataset, save_dataset
 from acestep.mini.folder import write_songs
 from acestep.web.drafts import Drafts
+from acestep.web.job_files import EVENTS, Job
 from acestep.web.workspace import Workspace
 
 EPOCHS = "100"  # the least that the guide's slider takes
+ENDLESS = 10_000  # epochs of a training that is stopped
 
 
 @pytest.fixture(scope="module")
@@ -51,35 +53,64 @@ def seen(page, table: str, text: str):
     return page.locator(f"#{table}").get_by_text(text).locator("visible=true").first
 
 
-def until(page, holds, seconds: float = 180) -> None:
-    """Wait until something holds that the page alone does not tell."""
+def until(page, holds, seconds: float = 1800) -> None:
+    """Wait until something holds that the page alone does not tell, or not in one look."""
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
         page.wait_for_timeout(100)
 
 
-def status(page, name: str, *states: str) -> str:
-    """Wait until a panel's newest job is in one of the states; its id."""
-    which = ", ".join(f'#{name}-status .status[data-state="{state}"]' for state in states)
-    found = page.locator(which).first
-    found.wait_for(timeout=4 * SLOW)
-    return str(found.get_attribute("data-job"))
+def job_of(page, name: str) -> tuple[str, str, str]:
+    """A panel's newest job, its state, what is said of it; one look, it may be another soon."""
+    return tuple(page.evaluate(
+        """id => { const panel = document.getElementById(id);
+          const shown = panel && panel.querySelector('.status');
+          return shown ? [shown.dataset.job, shown.dataset.state, panel.innerText] : ['', '', '']
+        }""", f"{name}-status",
+    ))  # fmt: skip
 
 
-def again(page, name: str, button: str, before: str = "") -> str:
+def status(page, name: str, *states: str, other: str = "") -> str:
+    """Wait until a panel's newest job is in one of the states, and not an ``other``; its id."""
+    seen: list[str] = []
+
+    def holds() -> bool:
+        seen[:] = job_of(page, name)
+        return seen[1] in states and seen[0] != other
+
+    until(page, holds)
+    return seen[0]
+
+
+def again(page, name: str, button: str) -> str:
     """Click a button that orders a job, and wait until that job is done; its id."""
+    before = job_of(page, name)[0]
     page.locator(f"#{button}").click()
-    deadline = time.monotonic() + 240
-    while time.monotonic() < deadline:
-        id = status(page, name, "done", "failed", "lost")
-        if id != before:
-            assert page.locator(f'#{name}-status [data-state="done"]').count(), page.locator(
-                f"#{name}-status"
-            ).inner_text()
-            return id
-        page.wait_for_timeout(200)
-    raise AssertionError(f"{button} orders no job")
+    id = status(page, name, "done", "failed", "lost", other=before)
+    assert job_of(page, name)[:2] == (id, "done"), job_of(page, name)[2]
+    return id
+
+
+def until_it_steps(page, root: Path, id: str) -> Job:
+    """Wait until a training has done its first step; its job."""
+    job = Workspace.open([root]).jobs.get(id)
+    said = job.folder / EVENTS
+    until(page, lambda: said.exists() and '"event": "step"' in said.read_text(encoding="utf-8"))
+    return job
+
+
+@contextmanager
+def standing_still(job: Job):
+    """The job makes no step meanwhile, and so does not end before a slow browser has looked."""
+    processes = job.processes()
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
 
 
 def test_scan_label_and_edit(page, root):
@@ -92,10 +123,10 @@ def test_scan_label_and_edit(page, root):
     page.locator("#dataset-told").get_by_text("8 songs").wait_for()
     seen(page, "dataset-table", "cumbia_1.wav").wait_for()
     again(page, "label", "dataset-auto")
-    page.locator("#dataset-encoder textarea").filter(has_text="").wait_for()
+    encoder = page.locator("#dataset-encoder textarea")
+    encoder.wait_for()
     page.locator("#dataset-next").click()
-    page.locator("#dataset-encoder textarea").wait_for()
-    until(page, lambda: "cumbia_2" in page.locator("#dataset-encoder textarea").input_value())
+    until(page, lambda: "cumbia_2" in encoder.input_value())
     caption = page.locator("#edit-caption textarea")
     caption.fill("a soft <i>cumbia</i> by")
     caption.press_sequentially(" hand")
@@ -110,14 +141,12 @@ def test_scan_label_and_edit(page, root):
     page.locator("#dataset-told").get_by_text("8 songs").wait_for()
     page.locator("#dataset-next").click()
     page.locator("#dataset-notice").get_by_text("not yet in the dataset").wait_for()
-    assert page.locator("#edit-caption textarea").input_value() == "a soft <i>cumbia</i> by hand"
+    until(page, lambda: caption.input_value() == "a soft <i>cumbia</i> by hand")
     page.locator("#dataset-save-changes").click()
     page.locator("#dataset-saved").get_by_text("Saved").wait_for()
     saved = load_dataset(root / "dataset.json").songs[1]
     assert saved.caption == "a soft <i>cumbia</i> by hand" and saved.source("caption") == "person"
-    encoder = page.locator("#dataset-encoder textarea")
-    until(page, lambda: "by hand" in encoder.input_value())
-    assert "zztune, a soft <i>cumbia</i> by hand" in encoder.input_value()
+    until(page, lambda: "zztune, a soft <i>cumbia</i> by hand" in encoder.input_value())
 
 
 def test_preprocess_says_what_it_will_do_and_does_it(page, root):
@@ -140,22 +169,35 @@ def test_train_stop_reload_resume_in_two_windows(page, chromium, studio, root):
     fill(page, "train-output", "runs/clicked")
     page.locator("#train-start").click()
     first = status(page, "train", "running")
-    page.reload()
-    with visited(chromium, studio, "second-window") as other:
-        for window in (page, other):
-            open_tab(window, "training", "train")
-            assert status(window, "train", "running", "done") == first
-        other.locator("#train-status").get_by_text("loss").wait_for()
-        other.locator("#train-stop").click()
-        status(page, "train", "stopped", "done")
+    with standing_still(until_it_steps(page, root, first)):
+        page.reload()
+        with visited(chromium, studio, "second-window") as other:
+            for window in (page, other):
+                open_tab(window, "training", "train")
+                assert status(window, "train", "running") == first
+            other.locator("#train-status").get_by_text("loss").wait_for()
+            other.locator("#train-stop").click()
+            other.wait_for_timeout(1000)  # until it was asked; else it just goes on for a while
+    assert status(page, "train", "stopped", "done") == first
     fill(page, "train-output", "runs/clicked")
     page.locator("#train-resume").click()
-    last = root / "runs" / "clicked" / "checkpoints" / f"epoch_{EPOCHS}"
-    until(page, last.is_dir, seconds=600)
-    status(page, "train", "done")
+    status(page, "train", "done", other=first)
+    assert (root / "runs" / "clicked" / "checkpoints" / f"epoch_{EPOCHS}").is_dir()
     page.locator("#train-plot img, #train-plot canvas").first.wait_for()
-    page.locator("#train-log textarea").wait_for()
-    assert "held-out loss" in page.locator("#train-log textarea").input_value()
+    log = page.locator("#train-log textarea")
+    until(page, lambda: "held-out loss" in log.input_value())
+
+
+def choose_job(page, id: str) -> None:
+    """Click on a job until its details are shown: a row drawn anew meanwhile hears no click."""
+    row, details = seen(page, "jobs-table", id), page.locator("#jobs-details")
+
+    def chosen() -> bool:
+        row.click()
+        page.wait_for_timeout(2000)
+        return details.get_by_text("acestep train").count() > 0
+
+    until(page, chosen)
 
 
 def test_a_killed_server_and_the_training_goes_on(chromium, tmp_path, root):
@@ -166,7 +208,7 @@ def test_a_killed_server_and_the_training_goes_on(chromium, tmp_path, root):
     try:
         client = first.client()
         _, id = client.predict(
-            tensors=str(root / "tensors"), output="runs/long", epochs=200, rank=8, dropout=0,
+            tensors=str(root / "tensors"), output="runs/long", epochs=ENDLESS, rank=8, dropout=0,
             api_name="/train",
         )  # fmt: skip
         with visited(chromium, first, "before-the-kill") as page:
@@ -178,13 +220,13 @@ def test_a_killed_server_and_the_training_goes_on(chromium, tmp_path, root):
             visited(chromium, second, "after-the-kill") as page,
         ):
             open_tab(page, "training", "train")
-            assert status(page, "train", "running", "done") == id
+            assert status(page, "train", "running") == id
+            until_it_steps(page, home, id)
             open_tab(page, "jobs")
-            seen(page, "jobs-table", id).click()
-            page.locator("#jobs-details").get_by_text("acestep train").wait_for()
+            choose_job(page, id)
             page.locator("#jobs-cancel").click()
             open_tab(page, "training", "train")
-            assert status(page, "train", "stopped", "done") == id
+            assert status(page, "train", "stopped") == id
         assert list((home / "runs" / "long" / "checkpoints").glob("epoch_*"))
     finally:
         end_all(home)
@@ -214,7 +256,17 @@ def test_export_load_and_hear_the_difference(page, root):
         for name in ("off", "on")
     )
     assert np.abs(off - on).max() > 0.05
-    assert page.locator("#generate-result-0").get_by_text("adapter off").count()
+    page.locator("#generate-result-0").get_by_text("adapter off").first.wait_for()
+
+
+def resting(page, element) -> dict:
+    """Where an element stands once nothing above it grows any more."""
+    page.locator("#generate-src-audio").get_by_text("0:03").first.wait_for()  # the player is drawn
+    places = [element.bounding_box()]
+    while len(places) < 10 or any(place != places[-1] for place in places[-10:]):
+        page.wait_for_timeout(100)
+        places.append(element.bounding_box())
+    return places[-1]
 
 
 def test_a_window_to_repaint_is_drawn_on_the_waveform(page, root):
@@ -225,17 +277,17 @@ def test_a_window_to_repaint_is_drawn_on_the_waveform(page, root):
     wave = page.locator("#generate-wave .wave")
     wave.wait_for()
     wave.scroll_into_view_if_needed()
-    box = wave.bounding_box()
+    box = resting(page, wave)
     page.mouse.move(box["x"] + box["width"] / 3, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 2 / 3, box["y"] + 40, steps=5)
     page.mouse.up()
     start = page.locator("#generate-repainting-start input, #generate-repainting-start textarea")
     end = page.locator("#generate-repainting-end input, #generate-repainting-end textarea")
-    until(page, end.first.input_value)
+    until(page, lambda: start.first.input_value() and end.first.input_value())
     assert float(start.first.input_value()) == pytest.approx(1.0, abs=0.15)
     assert float(end.first.input_value()) == pytest.approx(2.0, abs=0.15)
-    assert page.locator("#generate-task input").input_value() == "repaint"
+    until(page, lambda: page.locator("#generate-task input").input_value() == "repaint")
 
 
 @pytest.mark.parametrize("path", ["/etc", "../..", "nothing/here"])
@@ -254,8 +306,10 @@ def full_disk(studio):
     """What the studio and its jobs write fails as long as this lasts."""
     soft, hard = resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE)
     resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE, (0, hard))
-    yield
-    resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(studio.process.pid, resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
@@ -291,6 +345,7 @@ def test_two_hundred_songs_are_scrolled_and_chosen(chromium, tmp_path):
         for n in range(200)
     ]
     save_dataset(Dataset(name="many", tag="zz", songs=songs), tmp_path / "dataset.json")
+    playwright = pytest.importorskip("playwright.sync_api")
     with running_studio(tmp_path) as studio, visited(chromium, studio, "many-songs") as page:
         open_tab(page, "training", "dataset")
         page.locator("#dataset-load").click()
@@ -301,14 +356,18 @@ def test_two_hundred_songs_are_scrolled_and_chosen(chromium, tmp_path):
         seen(page, "dataset-table", "song number 3").hover()
         wanted = table.get_by_text("song number 150", exact=True).locator("visible=true")
 
-        def scrolled() -> bool:
+        def chosen() -> bool:  # a table that is drawn anew meanwhile begins at its top again
+            if wanted.count():
+                with suppress(playwright.TimeoutError):
+                    wanted.first.click(timeout=10_000)
+                    return True
             page.mouse.wheel(0, 400)
-            return bool(wanted.count())
+            return False
 
-        until(page, scrolled)
-        wanted.first.click()
+        until(page, chosen)
         until(page, lambda: caption.input_value() == "song number 150")
-        assert page.locator("#dataset-number input[type=number]").input_value() == "151"
+        number = page.locator("#dataset-number input[type=number]")
+        until(page, lambda: number.input_value() == "151")
         page.locator("#dataset-notice").get_by_text("150.wav").wait_for()  # it has no file
 
 
@@ -317,6 +376,6 @@ def test_a_phone_in_korean_goes_the_same_way(chromium, studio):
         open_tab(page, "training", "dataset")
         page.locator("#dataset-load").click()
         page.locator("#dataset-told").get_by_text(re.compile("8곡")).wait_for()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        until(page, lambda: page.evaluate("document.documentElement.scrollWidth") <= 390)
         open_tab(page, "jobs")
         seen(page, "jobs-table", "완료").wait_for()

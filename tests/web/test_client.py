@@ -45,7 +45,8 @@ class Way:
         return id
 
     def watch(self, id: str) -> dict:
-        for _ in range(1200):
+        deadline = time.monotonic() + 1200
+        while time.monotonic() < deadline:
             seen = self.call("watch_job", id=id, after=0)
             if seen["state"] not in ("waiting", "running"):
                 return seen
@@ -92,8 +93,11 @@ def test_from_songs_to_a_heard_difference(way):
     id = way.order(
         "train", tensors="tensors", output="runs/jazz", epochs=40, save_every=20, **knobs
     )
-    while not any('"step"' in event for event in way.call("watch_job", id=id)["events"]):
+    seen = way.call("watch_job", id=id)
+    while not any('"step"' in event for event in seen["events"]):
+        assert seen["state"] in ("waiting", "running"), seen
         time.sleep(0.2)
+        seen = way.call("watch_job", id=id)
     assert way.call("job_cancel", id=id) == ""
     assert way.watch(id)["state"] in ("stopped", "done")
     way.done("resume_training", tensors="tensors", output="runs/jazz")

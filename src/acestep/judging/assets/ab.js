@@ -119,7 +119,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (fromStart || one.audio.ended) one.audio.currentTime = 0;
     one.last = one.audio.currentTime;
     heard = one;
-    one.audio.play();
+    one.audio.play().catch(() => {}); // paused before it began: that is no error
   }
 
   const enough = (one) =>

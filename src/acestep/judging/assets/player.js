@@ -31,7 +31,7 @@ document.addEventListener("DOMContentLoaded", () => {
     }
     current = player;
     player.running = true;
-    player.audio.play();
+    player.audio.play().catch(() => {}); // paused before it began: that is no error
     if (before) show(before);
   }
 

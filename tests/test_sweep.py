@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+import torch
 from safetensors.torch import load_file
 from training_data import tiny_tensors
 
@@ -18,11 +20,57 @@ from acestep.errors import ConfigError, RunError, TensorError
 from acestep.events import Finished, Notice, Progress, Started, Stopped, Text
 from acestep.flags import parse
 from acestep.sweep import sweep
+from acestep.sweeping import trial
 from acestep.sweeping.plan import read_plan
 from acestep.sweeping.study import Study
 from acestep.train import train
 
 FIXED = {"rank": 2, "dropout": 0.0, "device": "cpu", "validate_every": 2, "save_every": 2}
+
+
+# A trial that takes its time at an epoch, so that what happens to it there does not come too late
+TRIAL = """
+import select, sys, time
+from acestep.cli import main
+from acestep.events import Evaluation
+from acestep.train import train
+
+def unheard(config):
+    pipe = select.poll()
+    pipe.register(1, 0)
+    pipe.poll()
+
+def stopped(config):
+    until = time.monotonic() + 120
+    while not (config.output / "STOP").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+
+def slowly(config):
+    for event in train(config):
+        yield event
+        if isinstance(event, Evaluation) and event.epoch == EPOCH:
+            WAIT(config)
+
+sys.exit(main(sys.argv[1:], verbs={"train": slowly}))
+"""
+SWEEP = """
+import sys
+from acestep.cli import main
+from acestep.sweeping import trial
+from test_sweep import waiting
+trial.subprocess = waiting(2, "unheard")
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def waiting(epoch, what):
+    """The module subprocess, for trials that wait at an epoch until they are stopped or unheard."""
+    code = TRIAL.replace("EPOCH", str(epoch)).replace("WAIT", what)
+
+    def popen(words, **rest):
+        return subprocess.Popen([words[0], "-c", code, *words[3:]], **rest)
+
+    return SimpleNamespace(**{**vars(subprocess), "Popen": popen})
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +80,12 @@ def tensors(tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def _one_thread(monkeypatch):
+    """Here as in the processes of trials: with more, sums are added up in another order."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def write(folder, tensors, search, **fixed):
@@ -75,7 +128,8 @@ def test_the_best_is_found_and_a_run_that_diverges_is_only_a_failure(tensors, tm
         list(sweep(write(tmp_path, tensors, "learning_rate = [1e-2, 1e36]", epochs=5)))
 
 
-def test_the_hopeless_are_given_up_and_a_killed_one_is_a_failure(tensors, tmp_path):
+def test_the_hopeless_are_given_up_and_a_killed_one_is_a_failure(tensors, tmp_path, monkeypatch):
+    monkeypatch.setattr(trial, "subprocess", waiting(8, "stopped"))
     search = "learning_rate = [1.0, 2.0, 3.0, 4.0, 1e-9, 1e-8]"
     config = write(tmp_path, tensors, search, epochs=40, validate_every=1)
     plan = read_plan(config)
@@ -104,13 +158,18 @@ def test_the_hopeless_are_given_up_and_a_killed_one_is_a_failure(tensors, tmp_pa
 
 def test_a_sweep_that_was_killed_goes_on_where_it_was(tensors, tmp_path):
     config = write(tmp_path, tensors, "learning_rate = [1e-3]", epochs=8, save_every=1)
-    command = [sys.executable, "-m", "acestep", "sweep", str(config.sweep), "--sampler", "grid"]
-    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "epoch 2" in line:
-            break
-    process.kill()
-    process.wait()
+    command = [sys.executable, "-c", SWEEP, "sweep", str(config.sweep), "--sampler", "grid"]
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    with subprocess.Popen(
+        [*command, "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    ) as process:
+        for line in process.stdout:
+            if "epoch 2" in line:
+                break
+        process.kill()
     run = tmp_path / "s" / "trials" / "0000"
     (row,) = Study(tmp_path / "s", read_plan(config)).rows()
     assert row.state == "running" and row.reports

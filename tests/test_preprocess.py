@@ -4,11 +4,8 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 
 import numpy as np
-import psutil
 import pytest
 import torch
 
@@ -478,43 +475,57 @@ def many(folder, count=7):
     return dataset_of(songs, [*samples, {"audio_path": "broken.wav", "caption": "broken"}])
 
 
-def launch(dataset, output, *more):
-    """Preprocess in two processes; the process that started them."""
+def launch(dataset, output, *program):
+    """Preprocess in two processes: how the one that started them ended, and what they said."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    return subprocess.Popen(
-        [*launcher, "--nproc-per-node", "2", "-m", "acestep", "preprocess", str(dataset), "-o"]
-        + [str(output), "--device", "cpu", "--json", *more],
+    done = subprocess.run(
+        [*launcher, "--nproc-per-node", "2", *program, "preprocess", str(dataset), "-o"]
+        + [str(output), "--device", "cpu", "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
+        timeout=600,
     )
+    return done.returncode, done.stdout
 
 
-def test_two_processes_write_what_one_writes_also_after_one_was_killed(tmp_path, monkeypatch):
+DIES = """
+import os, signal, sys
+from importlib import import_module
+from pathlib import Path
+from acestep.cli import main
+work = import_module("acestep.preprocess")
+save_record = work.save_record
+def once(file, record):
+    save_record(file, record)
+    Path(__file__).with_name("written").write_text(file.name)
+    os.kill(os.getpid(), signal.SIGKILL)
+if os.environ["RANK"] == "1":
+    work.save_record = once
+sys.exit(main())
+"""
+
+
+def test_two_processes_write_what_one_writes_also_after_one_was_killed(tmp_path):
+    """The second process is killed as soon as it has written a sample."""
     dataset = many(tmp_path)
     together, alone = tmp_path / "together", tmp_path / "alone"
-    process = launch(dataset, together)
-    seen = threading.Event()
-
-    def kill_one():
-        """Kill the second process as soon as it has written a sample."""
-        while not list(together.glob("sample_*.pt")):
-            time.sleep(0.01)
-        for child in psutil.Process(process.pid).children():
-            if child.environ().get("RANK") == "1":
-                child.kill()
-                seen.set()
-
-    threading.Thread(target=kill_one, daemon=True).start()
-    assert process.wait(timeout=200) != 0 and seen.is_set()
+    (tmp_path / "dies.py").write_text(DIES)
+    code, _ = launch(dataset, together, str(tmp_path / "dies.py"))
+    assert code != 0 and (together / (tmp_path / "written").read_text()).exists()
     assert not (together / "manifest.json").exists()
-    text, _ = launch(dataset, together).communicate(timeout=200)
+    code, text = launch(dataset, together, "-m", "acestep")
+    assert code == 0
     events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     assert events[-1]["facts"]["samples"] == 7 and events[-1]["facts"]["skipped"] == 1
     assert sum(event["event"] == "skipped" for event in events) == 1
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the two had
-    run(dataset, alone)
+    try:
+        run(dataset, alone)
+    finally:
+        torch.set_num_threads(threads)
     assert contents(together) == contents(alone)
 
 

@@ -5,7 +5,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -39,26 +38,59 @@ def tensors(tmp_path_factory):
     return tiny_tensors(tmp_path_factory.mktemp("data") / "tensors", lengths=(24, 30, 17, 24, 40))
 
 
-def start(tensors, output, *more):
-    command = [
-        sys.executable,
-        "-m",
-        "acestep",
-        "train",
-        str(tensors),
-        "-o",
-        str(output),
-        *KNOBS,
-        *more,
-    ]
+def start(tensors, output, *more, first=""):
+    """A run in a process of its own, which does ``first`` before anything else."""
+    code = first + "\nimport sys; from acestep.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = ["train", str(tensors), "-o", str(output), *KNOBS, *more]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        [sys.executable, "-c", code, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
     )
 
 
+def after_steps(count, act):
+    """Have a run do ``act`` to itself when that many steps are in its log.
+
+    From outside that would come too late where the machine has too much to do.
+    """
+    return f"""
+import os, signal
+from acestep.events import Step
+from acestep.training.run import RunFolder
+append, left = RunFolder.append, {count}
+def watched(folder, batch):
+    global left
+    append(folder, batch)
+    left -= sum(isinstance(event, Step) for event in batch)
+    if left <= 0:
+        RunFolder.append = append
+        {act}
+RunFolder.append = watched
+"""
+
+
+def in_save(number, place):
+    """Have a run be killed in a save, where the function ``place`` is called."""
+    return f"""
+import os, signal
+from acestep.training import checkpoint
+real, left = checkpoint.{place}, {number}
+def deadly(*given, **more):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real(*given, **more)
+checkpoint.{place} = deadly
+"""
+
+
 def finish(process):
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=600)
     return process.returncode, output
 
 
@@ -83,66 +115,39 @@ def whole(tensors, tmp_path_factory):
     return output
 
 
-def wait_for(condition, process, seconds=120):
-    limit = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < limit:
-        if condition():
-            return
-        time.sleep(0.001)
-
-
-def log_lines(run):
-    file = run / "events.jsonl"
-    return file.read_text(errors="replace").count('"step"') if file.exists() else 0
-
-
 def test_killed_at_random_moments(tensors, whole, tmp_path):
     run = tmp_path / "run"
     chance = random.Random(7)
-    process = start(tensors, run)
-    kills = 0
     for _ in range(4):
-        goal = log_lines(run) + chance.randint(5, 45)
-        wait_for(lambda goal=goal: log_lines(run) >= goal, process)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        finish(process)
-        process = start(tensors, run, "--resume")
-    code, text = finish(process)
+        # A clock of the process's own time ends it, wherever it is by then
+        clock = f"signal.setitimer(signal.ITIMER_PROF, {chance.uniform(0.001, 0.06)})"
+        first = after_steps(chance.randint(5, 25), clock)
+        code, text = finish(start(tensors, run, *["--resume"] * run.exists(), first=first))
+        assert code == -signal.SIGPROF, text
+    code, text = finish(start(tensors, run, "--resume"))
     assert code == 0, text
-    assert kills >= 2
     assert_same(run, whole)
 
 
 def test_killed_during_a_save(tensors, whole, tmp_path):
     run = tmp_path / "run"
     checkpoints = run / "checkpoints"
-    process = start(tensors, run)
-    caught = 0
-    for _ in range(3):
-        wait_for(lambda: checkpoints.exists() and any(checkpoints.glob(".tmp-*")), process)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        finish(process)
-        caught += bool(list(checkpoints.glob(".tmp-*")))
-        process = start(tensors, run, "--resume")
-        # Let it get past the clean-up, so that the next kill meets a save of its own.
-        before = log_lines(run)
-        wait_for(lambda before=before: log_lines(run) > before + 3, process)
-    code, text = finish(process)
+    for number, place in ((3, "save_adapter"), (2, "save_torch"), (4, "write_json")):
+        first = in_save(number, place)
+        code, text = finish(start(tensors, run, *["--resume"] * run.exists(), first=first))
+        assert code == -signal.SIGKILL, text
+        assert len(list(checkpoints.glob(".tmp-*"))) == 1
+    code, text = finish(start(tensors, run, "--resume"))
     assert code == 0, text
-    assert caught >= 1, "no kill fell into a save"
     assert not list(checkpoints.glob(".tmp-*"))
     assert_same(run, whole)
 
 
 def test_killed_before_the_first_checkpoint_starts_again_and_says_so(tensors, whole, tmp_path):
     run = tmp_path / "run"
-    process = start(tensors, run, "--save-every", "30")
-    wait_for(lambda: log_lines(run) >= 4, process)
-    process.send_signal(signal.SIGKILL)
-    finish(process)
+    first = after_steps(4, "os.kill(os.getpid(), signal.SIGKILL)")
+    code, text = finish(start(tensors, run, "--save-every", "30", first=first))
+    assert code == -signal.SIGKILL, text
     assert not (run / "checkpoints").exists() or not list((run / "checkpoints").glob("epoch_*"))
     code, text = finish(start(tensors, run, "--resume"))
     assert code == 0 and "starting at the beginning" in text
@@ -152,15 +157,15 @@ def test_killed_before_the_first_checkpoint_starts_again_and_says_so(tensors, wh
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_finishes_the_step_saves_and_says_how_to_go_on(tensors, whole, tmp_path, number):
     run = tmp_path / "run"
-    process = start(tensors, run)
-    wait_for(lambda: log_lines(run) >= 20, process)
-    process.send_signal(number)
-    code, text = finish(process)
+    first = after_steps(22, f"os.kill(os.getpid(), {int(number)})")
+    code, text = finish(start(tensors, run, first=first))
     assert code == 130 and "--resume" in text
     steps = [event.step for event in RunFolder(run).read_events() if isinstance(event, Step)]
-    saved = sorted((run / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime)[-1]
-    state = torch.load(saved / "training_state.pt", weights_only=True)
-    assert state["progress"]["step"] == steps[-1]
+    saved = [
+        torch.load(path / "training_state.pt", weights_only=True)["progress"]["step"]
+        for path in (run / "checkpoints").iterdir()
+    ]
+    assert max(saved) == steps[-1]
     code, text = finish(start(tensors, run, "--resume"))
     assert code == 0, text
     assert_same(run, whole)

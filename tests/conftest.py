@@ -1,7 +1,11 @@
 """What holds for every test."""
 
 import os
+import random
+import sys
 
+import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Before torch is imported: see acestep.cli.main.
@@ -12,3 +16,22 @@ settings.register_profile(
     "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def same_draws_for_fixtures():
+    """A module's fixtures draw the same, whatever was tested before in this process."""
+    _draw_anew()
+
+
+@pytest.fixture(autouse=True)
+def same_draws():
+    """A test draws the same, alone and among the others."""
+    _draw_anew()
+
+
+def _draw_anew() -> None:
+    random.seed(0)
+    np.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)

@@ -6,8 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from acestep.web.words import table
 
 ARTIFACTS = Path(__file__).parents[1] / "test-artifacts"  # screenshots of what failed
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-SLOW = 120_000  # ms: what the browser waits for on a machine with too much to do
+SLOW = 600_000  # ms: what the browser waits for on a machine with too much to do
+MOVED = 10_000  # ms: after which a tab that cannot be clicked is looked for elsewhere
 
 
 @dataclass
@@ -30,7 +32,8 @@ class Studio:
 
     def client(self) -> Client:
         """A program's way in."""
-        return Client(self.url, verbose=False, analytics_enabled=False)
+        patient = {"timeout": SLOW / 1000}  # httpx gives up after five seconds
+        return Client(self.url, verbose=False, analytics_enabled=False, httpx_kwargs=patient)
 
     def kill(self) -> None:
         """End it as a crash does."""
@@ -130,25 +133,33 @@ def keep_picture(page, name: str) -> None:
 
 
 def open_tab(page, *names: str) -> None:
-    """Go to a page by its tabs, outer first; on a phone some stand in a menu."""
+    """Go to a page by its tabs, outer first; on a phone some stand in a menu.
+
+    Which ones is known a moment after the page is there: a tab that has moved is looked for again.
+    """
+    from playwright.sync_api import TimeoutError as Moved
+
     page.locator("#pages [role=tab]:visible").first.wait_for()
-    page.wait_for_timeout(300)  # which tabs go into the menu is known a moment later
+    page.wait_for_timeout(300)
     for name in names:
-        tab = page.locator(f"#tab-{name}-button:visible")
-        if tab.count():
-            tab.last.click()
-        else:
-            _from_menu(page, name)
-        page.locator(f"#tab-{name}:visible").wait_for()
+        deadline = time.monotonic() + SLOW / 1000
+        while not page.locator(f"#tab-{name}:visible").count():
+            assert time.monotonic() < deadline, f"no tab {name}"
+            with suppress(Moved):
+                _click_tab(page, name)
+                page.locator(f"#tab-{name}:visible").wait_for(timeout=MOVED)
 
 
-def _from_menu(page, name: str) -> None:
+def _click_tab(page, name: str) -> None:
+    tab = page.locator(f"#tab-{name}-button:visible")
+    if tab.count():
+        tab.last.click(timeout=MOVED)
+        return
     words = re.compile("|".join(f"^{re.escape(text)}$" for text in table()[f"tab.{name}"]))
     for menu in page.locator(".overflow-menu:visible").all():
-        menu.locator("> button").click()
+        menu.locator("> button").click(timeout=MOVED)
         item = menu.locator(".overflow-dropdown button").filter(has_text=words)
         if item.count():
-            item.click()
+            item.click(timeout=MOVED)
             return
-        menu.locator("> button").click()
-    raise AssertionError(f"no tab {name}")
+        menu.locator("> button").click(timeout=MOVED)

@@ -165,7 +165,9 @@ def test_train_stop_reload_resume_in_two_windows(page, chromium, studio, root):
     page.locator("#train-recommend").click()
     page.locator("#train-found").get_by_text("Expected").wait_for()
     fill(page, "train-epochs", EPOCHS)
-    fill(page, "train-gradient-accumulation", "8")
+    page.locator("#train-advanced button").first.click()
+    for name, number in (("batch-size", 8), ("gradient-accumulation", 1), ("patches-at-once", 600)):
+        fill(page, f"train-{name}", str(number))  # all songs in one pass: a small model's are short
     fill(page, "train-output", "runs/clicked")
     page.locator("#train-start").click()
     first = status(page, "train", "running")

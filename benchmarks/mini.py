@@ -43,7 +43,7 @@ from acestep.mini.trial_lora import lora_marks
 from acestep.model.vae import decode_audio
 
 TASKS = ("vae", "soundfont", "generate", "repaint", "cover", "lora", "speed")
-SOURCES = 24  # songs that are repainted and covered, at most
+SOURCES = 72  # songs that are repainted and covered, at most
 
 
 def measure(task: str, trial: Trial, folder: Path) -> list[Mark]:

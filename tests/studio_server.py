@@ -18,7 +18,8 @@ from acestep.web.words import table
 
 ARTIFACTS = Path(__file__).parents[1] / "test-artifacts"  # screenshots of what failed
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
-SLOW = 600_000  # ms: what the browser waits for on a machine with too much to do
+PATIENCE = 600.0  # seconds, for a machine with too much to do
+SLOW = 1000 * PATIENCE  # ms: what the browser waits for
 MOVED = 10_000  # ms: after which a tab that cannot be clicked is looked for elsewhere
 
 
@@ -32,7 +33,7 @@ class Studio:
 
     def client(self) -> Client:
         """A program's way in."""
-        patient = {"timeout": SLOW / 1000}  # httpx gives up after five seconds
+        patient = {"timeout": PATIENCE}  # httpx gives up after five seconds
         return Client(self.url, verbose=False, analytics_enabled=False, httpx_kwargs=patient)
 
     def kill(self) -> None:
@@ -142,7 +143,7 @@ def open_tab(page, *names: str) -> None:
     page.locator("#pages [role=tab]:visible").first.wait_for()
     page.wait_for_timeout(300)
     for name in names:
-        deadline = time.monotonic() + SLOW / 1000
+        deadline = time.monotonic() + PATIENCE
         while not page.locator(f"#tab-{name}:visible").count():
             assert time.monotonic() < deadline, f"no tab {name}"
             with suppress(Moved):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from studio_server import open_tab, running_studio, start_studio, visited
+from studio_server import PATIENCE, open_tab, running_studio, start_studio, visited
 from training_data import tiny_tensors
 
 from acestep.web.app import PAGES
@@ -19,7 +19,6 @@ TABS = [(tab,) if isinstance(page, str) else (tab, inner)
         for tab, page in PAGES
         for inner, _ in (page if not isinstance(page, str) else ((tab, ""),))]  # fmt: skip
 KEY = re.compile(r"__i18n__|\b(" + "|".join(map(re.escape, table())) + r")\b")
-PATIENCE = 600.0  # seconds, for a machine with too much to do
 DOCS = Path(__file__).parents[2] / "docs" / "studio.md"
 # Texts that a page shows, with what they stand on: [text, contrast]
 CONTRASTS = """() => {

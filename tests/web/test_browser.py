@@ -371,6 +371,7 @@ def test_two_hundred_songs_are_scrolled_and_chosen(chromium, tmp_path):
         number = page.locator("#dataset-number input[type=number]")
         until(page, lambda: number.input_value() == "151")
         page.locator("#dataset-notice").get_by_text("150.wav").wait_for()  # it has no file
+        assert (caption.input_value(), number.input_value()) == ("song number 150", "151")
 
 
 def test_a_phone_in_korean_goes_the_same_way(chromium, studio):

@@ -111,18 +111,19 @@ def test_what_it_saved(job):
 
 def test_a_job_that_could_not_say_what_went_wrong(job):
     followed = Followed(job)
-    assert trouble(followed, "en") is None
+    assert trouble(followed, job.state(), "en") is None
     ended(job, -9)
-    message, hint = trouble(followed, "en") or ("", "")
+    message, hint = trouble(followed, job.state(), "en") or ("", "")
     assert "signal 9" in message and "memory" in hint
     ended(job, 1)
-    message, hint = trouble(followed, "ko") or ("", "")
+    message, hint = trouble(followed, job.state(), "ko") or ("", "")
     assert "오류" in message and "로그" in hint
     ended(job, 0)
-    assert trouble(followed, "en") is None
+    assert trouble(followed, job.state(), "en") is None
     say(job, Failed("RunError", "it diverged", "lower it"))
     followed.read_on()
-    assert trouble(followed, "en") == ("it diverged", "lower it")
+    assert trouble(followed, job.state(), "en") == ("it diverged", "lower it")
+    assert trouble(followed, "running", "en") is None  # more may be read of it
 
 
 def test_many_events_are_not_read_again_for_every_look(job):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from studio_server import PATIENCE
 
 from acestep.data.files import write_json
 from acestep.errors import DatasetError, RunError
@@ -19,7 +20,6 @@ from acestep.web.jobs import Jobs
 
 # Four minutes of music: what is still under way when a test has looked, on any machine
 LONG = ["generate", "--duration", "240", "--caption", "x", "-o"]
-PATIENCE = 600.0  # seconds, for a machine with too much to do
 
 
 @pytest.fixture

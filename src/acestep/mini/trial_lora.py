@@ -93,8 +93,8 @@ def make_taught(
     tagged = [f"{TAG}, {song.caption}" for song in songs]
     plain = [song.caption for song in songs]
     tag, nothing = [TAG] * len(songs), [NO_TAG] * len(songs)
-    captioned = Heard(*_cells(base, own, tagged, plain, songs))
-    alone = Heard(*_cells(base, own, tag, nothing, songs))
+    captioned = _heard(base, own, tagged, plain, songs)
+    alone = _heard(base, own, tag, nothing, songs)
     others = {
         name: make_clips(other, tag, songs) for name, other in adapters.items() if name != style
     }
@@ -103,14 +103,14 @@ def make_taught(
     return Taught(folder, alone, captioned, others, off)
 
 
-def _cells(
+def _heard(
     base: AceStepPipeline,
     own: AceStepPipeline,
     tagged: Sequence[str],
     plain: Sequence[str],
     songs: Sequence[Song],
-) -> tuple[Clips, Clips, Clips]:
-    return (
+) -> Heard:
+    return Heard(
         make_clips(base, plain, songs),
         make_clips(own, tagged, songs),
         make_clips(own, plain, songs),

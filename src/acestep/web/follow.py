@@ -9,7 +9,7 @@ from threading import Lock
 from acestep import events
 from acestep.events import Event
 from acestep.terminal import duration
-from acestep.web.job_files import EVENTS, Job
+from acestep.web.job_files import EVENTS, UNDER_WAY, Job, State
 from acestep.web.words import say
 
 KEPT = 8  # jobs whose events are remembered
@@ -115,11 +115,17 @@ class Following:
         return self._ended[key]
 
 
-def trouble(followed: Followed, language: str) -> tuple[str, str] | None:
-    """Message and hint for a job that went wrong, also where it could not say so itself."""
+def trouble(followed: Followed, state: State, language: str) -> tuple[str, str] | None:
+    """Message and hint for a job that went wrong, also where it could not say so itself.
+
+    ``state`` was asked before its events were read: what it says of a failure is whole only once it
+    has ended.
+    """
+    if state in UNDER_WAY:
+        return None
     if followed.problem:
         return followed.problem
-    if followed.job.state() != "failed":
+    if state != "failed":
         return None
     code = followed.job.code() or 0
     key = "job.killed" if code < 0 else "job.crashed"

@@ -30,6 +30,7 @@ HEAVY = frozenset({
 })  # fmt: skip
 
 State = Literal["waiting", "running", "done", "stopped", "failed", "lost"]
+UNDER_WAY: tuple[State, ...] = ("waiting", "running")  # all others have ended
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import psutil
 
 from acestep.data.files import alone_in, remove_leftovers, reported, write_json
 from acestep.errors import RunError
-from acestep.web.job_files import END, INTERRUPTED, JOB, PROCESS, Job, read_job
+from acestep.web.job_files import END, INTERRUPTED, JOB, PROCESS, UNDER_WAY, Job, read_job
 
 START_SECONDS = 60.0  # a process that has not begun by then never will
 
@@ -133,7 +133,7 @@ class Jobs:
         Raises ``RunError`` while it waits or runs.
         """
         job = self.get(id)
-        if job.state() in ("waiting", "running"):
+        if job.state() in UNDER_WAY:
             raise RunError(f"job {id} has not ended", hint="cancel it first")
         with reported(job.folder, "removed"):
             shutil.rmtree(job.folder)
@@ -141,7 +141,7 @@ class Jobs:
     def again(self, id: str) -> Job:
         """Put the same command into the queue once more; a training goes on where it was."""
         job = self.get(id)
-        if job.state() in ("waiting", "running"):
+        if job.state() in UNDER_WAY:
             raise RunError(f"job {id} has not ended", hint="wait for it, or cancel it first")
         words = list(job.words)
         if job.verb == "train" and "--resume" not in words:

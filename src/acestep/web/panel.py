@@ -13,7 +13,7 @@ import gradio as gr
 
 from acestep.errors import AceStepError
 from acestep.web.follow import progress_text, trouble
-from acestep.web.job_files import Job
+from acestep.web.job_files import UNDER_WAY, Job
 from acestep.web.named import named
 from acestep.web.orders import order
 from acestep.web.safety import problem_html
@@ -84,7 +84,7 @@ def job_panel(workspace: Workspace, name: str) -> Panel:
         if job is None:
             return "", gr.Button(visible=False), ""
         state = job.state()
-        over = state not in ("waiting", "running")
+        over = state not in UNDER_WAY
         html = status_html(workspace, job, language_of(request.headers))
         return html, gr.Button(visible=not over), f"{job.id} {state}" if over else ""
 
@@ -121,8 +121,7 @@ def status_html(workspace: Workspace, job: Job, language: str) -> str:
             f'aria-valuemax="100"><div style="width:{share}%"></div></div>'
         )
     parts.append("</div>")
-    # What it says of a failure is whole only once it has ended: the state was asked before
-    problem = None if state in ("waiting", "running") else trouble(followed, language)
+    problem = trouble(followed, state, language)
     if problem:
         parts.append(problem_html(problem))
     return "\n".join(parts)

@@ -99,7 +99,7 @@ def details_html(workspace: Workspace, id: str, language: str) -> str:
     state = job.state()  # before its events: of a job that has ended they are all there
     followed = workspace.following.of(job)
     lines = [line for line in map(plain, followed.events[-2 * _LINES :]) if line]
-    problem = None if state in ("waiting", "running") else trouble(followed, language)
+    problem = trouble(followed, state, language)
     parts = [problem_html(problem)] if problem else []
     share = round(100 * followed.share())
     parts.append(
